@@ -1,0 +1,1 @@
+//! DynamoDB JSON and expressions: pure translation, no I/O.

@@ -1,0 +1,1 @@
+//! Hand-offs between threads, tested with loom.

@@ -1,0 +1,1 @@
+//! Items, numbers, keys, condition expression trees and their evaluation.

@@ -1,0 +1,1 @@
+//! Threads, sockets and timers that drive replicas.

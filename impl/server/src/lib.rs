@@ -1,0 +1,1 @@
+//! The ringleader binary: configuration and wiring.

@@ -1,0 +1,1 @@
+//! Write-ahead log and storage engines over a Disk trait.

@@ -1,0 +1,1 @@
+//! The replicated state machine of a partition: applies committed commands to an engine.

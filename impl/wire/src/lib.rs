@@ -1,0 +1,1 @@
+//! Serializes core messages and log records; frames; limits.

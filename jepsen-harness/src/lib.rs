@@ -1,0 +1,1 @@
+//! Starts a cluster, loads it, breaks it, records and judges.

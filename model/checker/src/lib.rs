@@ -1,0 +1,1 @@
+//! Worlds and bounds that explore the core machines exhaustively.

@@ -1,0 +1,1 @@
+//! Pure protocol state machines: inputs in, effects out.

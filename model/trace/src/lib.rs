@@ -1,0 +1,1 @@
+//! Traces of machines: format, replay, sequence diagrams.
