@@ -1,6 +1,8 @@
 //! Every way an exchange can end, played by a scripted listener: which outcomes are refused, which
 //! unknown. A wrong answer here would make the history checker accuse, or acquit, wrongly.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -90,12 +92,12 @@ async fn read_request(stream: &mut TcpStream) -> String {
     }
 }
 
-fn item(json: serde_json::Value) -> Item {
+fn item(json: &serde_json::Value) -> Item {
     json.as_object().unwrap().clone()
 }
 
 fn key() -> Item {
-    item(json!({"k": {"S": "k1"}}))
+    item(&json!({"k": {"S": "k1"}}))
 }
 
 async fn put_once(acts: Vec<Act>) -> Outcome<()> {
@@ -169,9 +171,9 @@ async fn no_answer_in_time_is_unknown() {
 async fn a_write_is_never_sent_twice() {
     let (address, played) = scripted(vec![Act::Close, Act::Answer("200 OK", "{}")]).await;
     let mut client = Client::new(address, TIMEOUT);
-    let first = client.put("t", &item(json!({"k": {"S": "first"}})), None).await;
+    let first = client.put("t", &item(&json!({"k": {"S": "first"}})), None).await;
     assert!(matches!(first, Outcome::Unknown(_)), "{first:?}");
-    let second = client.put("t", &item(json!({"k": {"S": "second"}})), None).await;
+    let second = client.put("t", &item(&json!({"k": {"S": "second"}})), None).await;
     assert_eq!(second, Outcome::Ok(()));
     let bodies = played.await.unwrap();
     assert!(bodies[0].contains("first") && bodies[1].contains("second"), "{bodies:?}");
@@ -192,7 +194,7 @@ async fn an_idle_connection_that_the_node_closed_is_replaced() {
             Outcome::Unknown(reason) if reason.code == "broken" => {
                 // The bytes left before the close arrived: that is honestly unknown.
             }
-            other => panic!("{other:?}"),
+            other @ (Outcome::Unknown(_) | Outcome::ConditionFailed { .. }) => panic!("{other:?}"),
         }
     }
     assert_eq!(played.await.unwrap().len(), 2);
@@ -205,7 +207,7 @@ async fn a_failed_condition_reports_the_item_it_found() {
     let (address, played) = scripted(vec![Act::Answer("400 Bad Request", body)]).await;
     let condition = Condition::new("#v = :old").name("#v", "v").value(":old", json!({"N": "6"}));
     let outcome = Client::new(address, TIMEOUT).put("t", &key(), Some(&condition)).await;
-    let old = item(json!({"k": {"S": "k1"}, "v": {"N": "7"}}));
+    let old = item(&json!({"k": {"S": "k1"}, "v": {"N": "7"}}));
     assert_eq!(outcome, Outcome::ConditionFailed { old: Some(old) });
     let sent = played.await.unwrap().remove(0);
     let (operation, body) = sent.split_once(' ').unwrap();
@@ -236,7 +238,7 @@ async fn reads_and_status_are_parsed_and_nonsense_is_unknown() {
     ])
     .await;
     let mut client = Client::new(address, TIMEOUT);
-    assert_eq!(client.get("t", &key()).await, Outcome::Ok(Some(item(json!({"v": {"N": "7"}})))));
+    assert_eq!(client.get("t", &key()).await, Outcome::Ok(Some(item(&json!({"v": {"N": "7"}})))));
     assert_eq!(client.get("t", &key()).await, Outcome::Ok(None));
     assert_eq!(code(&client.get("t", &key()).await), "unreadable");
     let Outcome::Ok(status) = client.status().await else { panic!("no status") };
