@@ -1,0 +1,144 @@
+//! What the replication group promises, as executable predicates.
+//!
+//! Those over one replica run in the checker and in the server's debug build; those over the group
+//! need to see every replica, and what was ever committed, and run in the checker.
+//!
+//! | predicate | name | source |
+//! |---|---|---|
+//! | [`replica_is_sound`] | `APPLY-1`, limits of the fields | |
+//! | [`at_most_one_leader_per_term`] | `ELECTION-1` | Raft, figure 3, Election Safety |
+//! | [`promise_is_durable`] | `ELECTION-2` | Raft, figure 2, persistent state |
+//! | [`logs_match`] | `LOG-4` | Raft, figure 3, Log Matching |
+//! | [`committed_are_durable`] | `COMMIT-1` | Raft, section 5.3 |
+//! | [`leader_is_complete`] | `COMMIT-2` | Raft, figure 3, Leader Completeness |
+//! | [`commits_agree`] | `COMMIT-3` | Raft, figure 3, State Machine Safety |
+
+use super::{Durable, Entry, Group, Log, Message, Role};
+use crate::ids::{LogIndex, ReplicaId, Term};
+use crate::quorum::ReplicaSet;
+use core::fmt::Debug;
+use core::hash::Hash;
+
+/// An entry that some replica took for committed, and the term of that replica.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Committed<C> {
+    /// The entry.
+    pub entry: Entry<C>,
+    /// The term in which it was committed.
+    pub in_term: Term,
+}
+
+/// The relations between the fields of one replica; names the one that is broken.
+///
+/// # Errors
+///
+/// The name of the broken invariant.
+pub fn replica_is_sound<C: Clone + Debug + Eq + Ord + Hash>(
+    replica: &Group<C>,
+) -> Result<(), &'static str> {
+    let last = replica.log.last();
+    let checks = [
+        (replica.commit <= last, "COMMIT: the commit index is within the log"),
+        (replica.applying <= replica.commit, "APPLY-1: only committed entries are applied"),
+        (replica.applying <= replica.durable_end(), "APPLY-1: only durable entries are applied"),
+        (replica.log.released() <= replica.applying, "LOG-3: only applied payloads are released"),
+        (replica.durable_end() <= last, "LOG: what is durable is within the log"),
+        (replica.log.end().term <= replica.term, "ELECTION: no entry is of a later term"),
+        (claimant_voted_for_itself(replica), "ELECTION-2: a claimant voted for itself"),
+        (progress_is_within_log(replica), "LOG: what peers hold is within the leader's log"),
+    ];
+    checks.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, name)| Err(name))
+}
+
+fn claimant_voted_for_itself<C>(replica: &Group<C>) -> bool {
+    match replica.role {
+        Role::Follower { .. } => true,
+        Role::Candidate { .. } | Role::Leader(_) => replica.vote == Some(replica.config.id),
+    }
+}
+
+fn progress_is_within_log<C: Clone>(replica: &Group<C>) -> bool {
+    match &replica.role {
+        Role::Follower { .. } | Role::Candidate { .. } => true,
+        Role::Leader(leader) => leader
+            .peers
+            .values()
+            .all(|peer| peer.matched < peer.next && peer.next <= replica.log.last().next()),
+    }
+}
+
+/// `ELECTION-1`: at most one leader per term.
+#[must_use]
+pub fn at_most_one_leader_per_term<C: Clone + Debug + Eq + Ord + Hash>(
+    group: &[&Group<C>],
+) -> bool {
+    group.iter().enumerate().all(|(i, a)| {
+        group[i + 1..].iter().all(|b| !(a.is_leader() && b.is_leader() && a.term == b.term))
+    })
+}
+
+/// `ELECTION-2`: what `from` said to `to` binds it also after a crash.
+#[must_use]
+pub fn promise_is_durable<C: Clone>(
+    disk: &Durable<C>,
+    to: ReplicaId,
+    message: &Message<C>,
+) -> bool {
+    match *message {
+        Message::Vote { term } => disk.term > term || disk.term == term && disk.vote == Some(to),
+        Message::Appended { term, matched } => disk.term > term || disk.log.last() >= matched,
+        Message::RequestVote { term, .. } | Message::NewerTerm { term } => disk.term >= term,
+        Message::Append { .. }
+        | Message::Rejected { .. }
+        | Message::Confirm { .. }
+        | Message::Confirmed { .. } => true,
+    }
+}
+
+/// `LOG-4`: two logs that agree on the term at an index agree up to that index.
+#[must_use]
+pub fn logs_match<C: Clone + Eq>(a: &Log<C>, b: &Log<C>) -> bool {
+    let common = a.last().min(b.last()).0;
+    let same_term = |index: u64| a.term_at(LogIndex(index)) == b.term_at(LogIndex(index));
+    let agree = (1..=common).rev().find(|&index| same_term(index)).unwrap_or(0);
+    (1..=agree).map(LogIndex).all(|index| a.entry(index) == b.entry(index))
+}
+
+/// `COMMIT-1`: a majority of durable logs holds every committed entry.
+#[must_use]
+pub fn committed_are_durable<C: Clone + Eq>(
+    committed: &[Committed<C>],
+    voters: ReplicaSet,
+    durable_log: impl Fn(ReplicaId) -> Log<C>,
+) -> bool {
+    let holders: ReplicaSet =
+        voters.iter().filter(|&id| holds(&durable_log(id), committed)).collect();
+    holders.is_majority_of(voters)
+}
+
+/// `COMMIT-2`: the leader of a term holds every entry that was committed in an earlier one.
+#[must_use]
+pub fn leader_is_complete<C: Clone + Eq>(
+    committed: &[Committed<C>],
+    leader: Term,
+    log: &Log<C>,
+) -> bool {
+    let earlier = committed.iter().take_while(|it| it.in_term < leader).count();
+    holds(log, &committed[..earlier])
+}
+
+/// `COMMIT-3`: what a replica takes for committed is what was committed.
+#[must_use]
+pub fn commits_agree<C: Clone + Eq>(
+    committed: &[Committed<C>],
+    commit: LogIndex,
+    log: &Log<C>,
+) -> bool {
+    let count = usize::try_from(commit.0).unwrap_or(usize::MAX);
+    committed.get(..count).is_some_and(|prefix| holds(log, prefix))
+}
+
+fn holds<C: Clone + Eq>(log: &Log<C>, committed: &[Committed<C>]) -> bool {
+    let indexes = (1..).map(LogIndex);
+    indexes.zip(committed).all(|(index, it)| log.entry(index).as_ref() == Some(&it.entry))
+}

@@ -1,0 +1,176 @@
+//! The log of one replica: its *shape* as a whole, its payloads only where they are still needed.
+//!
+//! The shape is the runs of equal terms, a few numbers however long the log is. It decides votes
+//! and conflicts. Payloads are kept from the first entry that this replica has not applied;
+//! older ones are in the state machine, and on disk for peers that lag.
+//!
+//! ```text
+//! index      1   2   3   4   5   6   7
+//! term       1   1   1   2   2   4   4        runs: (1,1) (4,2) (6,4)
+//! payload    .   .   .   .   e   f   g        released up to 4
+//! ```
+//!
+//! Invariants: `LOG-1` terms never decrease along the log. `LOG-2` runs start at strictly growing
+//! indexes with strictly growing terms. `LOG-3` a payload is held for exactly the indexes above
+//! `released`.
+
+use crate::ids::{LogEnd, LogIndex, Term};
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+/// One entry: the term of the leader that appended it, and what it carries.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Entry<C> {
+    /// The term in which a leader created it.
+    pub term: Term,
+    /// What it carries.
+    pub payload: Payload<C>,
+}
+
+/// What an entry carries.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Payload<C> {
+    /// Nothing: a new leader's way to commit in its own term.
+    NoOp,
+    /// A command for the state machine.
+    Command(C),
+}
+
+/// A stretch of entries of one term.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+struct Run {
+    /// Index of its first entry.
+    first: LogIndex,
+    /// The term of all its entries.
+    term: Term,
+}
+
+/// A replica's log. See the module's documentation.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Log<C> {
+    /// Invariant: `LOG-2`.
+    runs: Vec<Run>,
+    /// Payloads up to and including this index are not held.
+    released: LogIndex,
+    /// Payloads of the indexes above `released`, in order.
+    payloads: VecDeque<Payload<C>>,
+}
+
+impl<C> Default for Log<C> {
+    fn default() -> Self {
+        Self { runs: Vec::new(), released: LogIndex::ZERO, payloads: VecDeque::new() }
+    }
+}
+
+impl<C: Clone> Log<C> {
+    /// Index of the last entry, 0 if there is none.
+    #[must_use]
+    pub fn last(&self) -> LogIndex {
+        LogIndex(self.released.0 + self.payloads.len() as u64)
+    }
+
+    /// Index and term of the last entry.
+    #[must_use]
+    pub fn end(&self) -> LogEnd {
+        let term = self.runs.last().map_or(Term(0), |run| run.term);
+        LogEnd { term, index: self.last() }
+    }
+
+    /// Payloads up to and including this index are no longer held.
+    #[must_use]
+    pub fn released(&self) -> LogIndex {
+        self.released
+    }
+
+    /// The term of the entry at `index`; term 0 at index 0; nothing beyond the end.
+    #[must_use]
+    pub fn term_at(&self, index: LogIndex) -> Option<Term> {
+        if index == LogIndex::ZERO {
+            return Some(Term(0));
+        }
+        (index <= self.last()).then(|| self.run_at(index).term)
+    }
+
+    /// Index of the first entry of the run that holds `index`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no entry at `index`.
+    #[must_use]
+    pub fn run_start(&self, index: LogIndex) -> LogIndex {
+        self.run_at(index).first
+    }
+
+    fn run_at(&self, index: LogIndex) -> Run {
+        assert!(index > LogIndex::ZERO && index <= self.last(), "LOG-2: no entry at {}", index.0);
+        let after = self.runs.partition_point(|run| run.first <= index);
+        self.runs[after - 1]
+    }
+
+    /// The payload at `index`, if it is held.
+    #[must_use]
+    pub fn payload(&self, index: LogIndex) -> Option<&Payload<C>> {
+        let offset = index.0.checked_sub(self.released.0 + 1)?;
+        self.payloads.get(usize::try_from(offset).ok()?)
+    }
+
+    /// The entry at `index`, if its payload is held.
+    #[must_use]
+    pub fn entry(&self, index: LogIndex) -> Option<Entry<C>> {
+        let payload = self.payload(index)?.clone();
+        Some(Entry { term: self.run_at(index).term, payload })
+    }
+
+    /// The entries after `after`, at most `count_max` of them. All must be held.
+    #[must_use]
+    pub fn entries_after(&self, after: LogIndex, count_max: u64) -> Vec<Entry<C>> {
+        let last = LogIndex(self.last().0.min(after.0.saturating_add(count_max)));
+        (after.0 + 1..=last.0).filter_map(|index| self.entry(LogIndex(index))).collect()
+    }
+
+    /// Adds an entry at the end.
+    ///
+    /// # Panics
+    ///
+    /// If its term is below that of the last entry (`LOG-1`).
+    pub fn append(&mut self, entry: Entry<C>) {
+        let end = self.end();
+        assert!(end.term <= entry.term, "LOG-1: term {} after {}", entry.term.0, end.term.0);
+        if end.term < entry.term {
+            self.runs.push(Run { first: end.index.next(), term: entry.term });
+        }
+        self.payloads.push_back(entry.payload);
+    }
+
+    /// Removes every entry after `after`.
+    ///
+    /// # Panics
+    ///
+    /// If that would remove an entry whose payload is no longer held: such entries are applied.
+    pub fn truncate(&mut self, after: LogIndex) {
+        assert!(after >= self.released, "LOG-3: entry {} is applied", after.0 + 1);
+        if after >= self.last() {
+            return;
+        }
+        let keep = usize::try_from(after.0 - self.released.0).expect("fewer than are held");
+        self.payloads.truncate(keep);
+        self.runs.retain(|run| run.first <= after);
+    }
+
+    /// Drops the payloads up to and including `upto`; the shape stays.
+    ///
+    /// # Panics
+    ///
+    /// If there is no entry at `upto`.
+    pub fn release(&mut self, upto: LogIndex) {
+        assert!(upto <= self.last(), "LOG-3: releasing {} of {}", upto.0, self.last().0);
+        while self.released < upto {
+            self.payloads.pop_front();
+            self.released = self.released.next();
+        }
+    }
+}

@@ -1,0 +1,565 @@
+//! A replication group: replicas that agree on one log, under a leader per term.
+//!
+//! One replica leads a term. It appends commands to its log and sends them to its peers while it
+//! writes them itself; an entry is *committed* once a majority of durable copies holds it, and
+//! committed entries survive every later election. Reads are answered by the leader after a
+//! majority confirmed that it still leads.
+//!
+//! Source: Ongaro & Ousterhout, USENIX ATC'14, sections 5.1-5.4, and Ongaro's dissertation (2014),
+//! section 6.4 (read-index) and 10.2.1 (writing to the leader's disk in parallel).
+//!
+//! Differences from the source:
+//! * Disks are asynchronous. A replica counts its own vote and its own entries only once they are
+//!   durable, and effects name the I/O that they wait for.
+//! * The leader's own copy is not special: a majority of followers may commit an entry that the
+//!   leader has not flushed. The leader *applies*, and answers, only what is in its own durable
+//!   log too, so that no state machine is ever ahead of its log.
+//! * A request for a vote leaves only when the candidate's own ballot is durable. Otherwise a
+//!   candidate that crashes could campaign twice in a term, with two different logs.
+//! * No message is sent only to refuse a vote. A message of an old term is answered by
+//!   [`Message::NewerTerm`].
+//! * Read-index rounds are their own pair of messages, and answered without waiting for a disk.
+//!
+//! Not there yet: pre-vote, leases, sessions, membership change, snapshots, log replicas. A
+//! deposed leader answers *unknown* for writes whose fate it does not know.
+//!
+//! Invariants (checked by [`invariant`], in the model and in the server's debug build):
+//! * `ELECTION-1` at most one leader per term.
+//! * `ELECTION-2` a promise (vote, acknowledgement) is durable before anybody can see it.
+//! * `LOG-4` two logs that agree on the term at an index agree up to that index.
+//! * `COMMIT-1` a committed entry is in the durable log of a majority, in every state.
+//! * `COMMIT-2` a leader's log holds every entry committed in an earlier term.
+//! * `COMMIT-3` no two replicas commit different entries at one index.
+//! * `APPLY-1` a replica applies only what is committed and durable in its own log.
+//! * `READ-1` a read returns the effect of every write that was answered before it was asked.
+
+mod disk;
+mod election;
+pub mod invariant;
+mod log;
+mod read_index;
+mod replication;
+#[cfg(test)]
+mod tests;
+
+pub use log::{Entry, Log, Payload};
+pub use replication::{Flow, Progress};
+
+use crate::ids::{IoNumber, LogEnd, LogIndex, ReplicaId, RequestId, Term, Tick};
+use crate::machine::{Effect, Effects, Input, Machine, Recovered};
+use crate::quorum::ReplicaSet;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+use core::fmt::Debug;
+use core::hash::Hash;
+use disk::Durability;
+use read_index::Reads;
+
+/// Who a replica is, and the limits and options of its group.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Config {
+    /// This replica.
+    pub id: ReplicaId,
+    /// The members of the group.
+    pub voters: ReplicaSet,
+    /// A follower campaigns after hearing from no leader for this long, plus jitter of the same
+    /// size (section 9.3).
+    pub election_timeout: Tick,
+    /// A leader speaks to each peer at least this often.
+    pub heartbeat_interval: Tick,
+    /// Most entries in one append. Bounds a message; a peer that lags gets several.
+    pub append_entries_max: u64,
+    /// Most entries that may be on their way to one peer without an acknowledgement.
+    pub inflight_entries_max: u64,
+    /// What a new leader does first.
+    pub at_election: AtElection,
+    /// When followers learn that the commit index moved.
+    pub announce_commit: AnnounceCommit,
+}
+
+/// What a new leader does first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AtElection {
+    /// Appends an empty entry, and so commits what older terms left behind (section 8).
+    AppendNoOp,
+    /// Waits for the first command. Reads wait too.
+    Wait,
+}
+
+/// When followers learn that the commit index moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AnnounceCommit {
+    /// By a message of its own, at once.
+    AtOnce,
+    /// With the next append or heartbeat.
+    WithNextAppend,
+}
+
+/// What replicas say to each other. Messages may be lost, delayed, reordered and duplicated.
+/// They hold neither times nor I/O numbers: saying a thing twice is saying the same.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Message<C> {
+    /// "Vote for me in `term`; my log ends at `log_end`."
+    RequestVote {
+        /// The candidate's term.
+        term: Term,
+        /// Where the candidate's log ends.
+        log_end: LogEnd,
+    },
+    /// "You have my vote in `term`."
+    Vote {
+        /// The term voted in.
+        term: Term,
+    },
+    /// "I lead `term`. After `prev` my log continues with `entries`; `commit` is committed."
+    Append {
+        /// The leader's term.
+        term: Term,
+        /// The entry before the first of `entries`.
+        prev: LogEnd,
+        /// May be empty: then it asks whether you hold `prev`.
+        entries: Vec<Entry<C>>,
+        /// The leader's commit index.
+        commit: LogIndex,
+    },
+    /// "In `term`, my durable log is the same as yours up to `matched`."
+    Appended {
+        /// The leader's term.
+        term: Term,
+        /// The last entry that the append verified.
+        matched: LogIndex,
+    },
+    /// "In `term`, I do not hold your entry `prev`; try after `hint`."
+    Rejected {
+        /// The leader's term.
+        term: Term,
+        /// The `prev.index` of the append that did not fit.
+        prev: LogIndex,
+        /// Below `prev`: the latest entry that may match.
+        hint: LogIndex,
+    },
+    /// "Do you still follow me in `term`? This is round `round`."
+    Confirm {
+        /// The leader's term.
+        term: Term,
+        /// Counts the leader's rounds in its term, from 1.
+        round: u64,
+    },
+    /// "When your round `round` reached me I knew of no term above `term`."
+    Confirmed {
+        /// The leader's term.
+        term: Term,
+        /// The round.
+        round: u64,
+    },
+    /// "What you said is outdated: there is a `term`."
+    NewerTerm {
+        /// The speaker's term.
+        term: Term,
+    },
+}
+
+impl<C> Message<C> {
+    /// The term in which it was said.
+    #[must_use]
+    pub fn term(&self) -> Term {
+        match *self {
+            Self::RequestVote { term, .. }
+            | Self::Vote { term }
+            | Self::Append { term, .. }
+            | Self::Appended { term, .. }
+            | Self::Rejected { term, .. }
+            | Self::Confirm { term, .. }
+            | Self::Confirmed { term, .. }
+            | Self::NewerTerm { term } => term,
+        }
+    }
+}
+
+/// What the host asks of its replica. Only a leader accepts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Request<C> {
+    /// Append this command, and answer with what applying it returns ([`Ask::AnswerFrom`]).
+    Write(C),
+    /// Say when the state machine may be read ([`Ask::ReadReady`]).
+    Read,
+}
+
+/// How a request ends when it does not end in the state machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Answer {
+    /// The request has had and will have no effect: this replica does not lead (any more).
+    NotLeader {
+        /// Who does, as far as this replica knows.
+        leader: Option<ReplicaId>,
+    },
+    /// The command is in the log of a leader that was deposed: it may be committed, or not.
+    Unknown,
+}
+
+/// The timers of a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Timer {
+    /// No leader was heard from.
+    Election,
+    /// A leader has to speak.
+    Heartbeat,
+}
+
+/// One atomic I/O of a replica.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Write<C> {
+    /// The current term, and the vote in it.
+    Ballot {
+        /// The highest term seen.
+        term: Term,
+        /// Who got this replica's vote in it.
+        vote: Option<ReplicaId>,
+    },
+    /// The log up to `after`, continued with `entries`. What followed before is gone: truncation
+    /// and append are one I/O.
+    Append {
+        /// The last entry that stays.
+        after: LogIndex,
+        /// What follows it.
+        entries: Vec<Entry<C>>,
+    },
+}
+
+/// What the disk of a replica holds.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Durable<C> {
+    /// The highest term seen.
+    pub term: Term,
+    /// Who got this replica's vote in `term`.
+    pub vote: Option<ReplicaId>,
+    /// The log. A driver may release payloads that its state machine has durably applied.
+    pub log: Log<C>,
+}
+
+impl<C> Default for Durable<C> {
+    fn default() -> Self {
+        Self { term: Term(0), vote: None, log: Log::default() }
+    }
+}
+
+/// What a replica asks of its host.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ask {
+    /// Apply the entries up to here, in order, and say so by [`Told::Applied`]. They are
+    /// committed, and durable in this replica's log.
+    Apply {
+        /// The last entry to apply.
+        upto: LogIndex,
+    },
+    /// Answer the request with what applying the entry at `index` returns. Comes before the
+    /// [`Ask::Apply`] that covers `index`.
+    AnswerFrom {
+        /// The request.
+        id: RequestId,
+        /// Where its command is.
+        index: LogIndex,
+    },
+    /// Answer this read from the state machine, as soon as that has applied `index`.
+    ReadReady {
+        /// The request.
+        id: RequestId,
+        /// What must be applied first.
+        index: LogIndex,
+    },
+    /// Send a [`Message::Append`] whose entries this replica no longer holds in memory: read the
+    /// entries after `prev` up to `last` from the log. If the log no longer holds `prev` and
+    /// `last` with these terms, send nothing: the leader asks again.
+    SendRange {
+        /// The receiver.
+        to: ReplicaId,
+        /// The leader's term.
+        term: Term,
+        /// The entry before the first to send.
+        prev: LogEnd,
+        /// The last entry to send.
+        last: LogEnd,
+        /// The leader's commit index.
+        commit: LogIndex,
+    },
+}
+
+/// What the host tells its replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Told {
+    /// The state machine has applied every entry up to here.
+    Applied(LogIndex),
+}
+
+/// What a replica is doing in its current term.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Role {
+    /// Accepts a leader's entries; campaigns when it hears from none.
+    Follower {
+        /// Who leads this term, if it was heard from.
+        leader: Option<ReplicaId>,
+    },
+    /// Campaigning.
+    Candidate {
+        /// Who voted for us. Our own vote is among them only once it is durable.
+        votes: ReplicaSet,
+        /// The I/O that holds our own vote.
+        ballot: IoNumber,
+    },
+    /// Won the election of its term.
+    Leader(Leader),
+}
+
+/// What only a leader knows.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Leader {
+    /// How far each peer is.
+    peers: BTreeMap<ReplicaId, Progress>,
+    /// Writes that were appended in this term and not yet handed to the state machine, in log
+    /// order.
+    writes: VecDeque<(LogIndex, RequestId)>,
+    /// Reads, and the rounds that confirm leadership for them.
+    reads: Reads,
+}
+
+/// One replica of a group. See the module's documentation.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Group<C> {
+    config: Config,
+    /// The highest term seen.
+    term: Term,
+    /// Who got our vote in `term`.
+    vote: Option<ReplicaId>,
+    log: Log<C>,
+    disk: Durability,
+    /// Entries up to here are known to be committed. Invariant: within the log.
+    commit: LogIndex,
+    /// Entries up to here were handed to the state machine. Invariant: `APPLY-1`.
+    applying: LogIndex,
+    role: Role,
+    /// An invariant broke: silent from then on.
+    halted: bool,
+}
+
+impl<C: Clone + Debug + Eq + Ord + Hash> Machine for Group<C> {
+    type Config = Config;
+    type Message = Message<C>;
+    type Request = Request<C>;
+    type Answer = Answer;
+    type Timer = Timer;
+    type Write = Write<C>;
+    type Durable = Durable<C>;
+    type Ask = Ask;
+    type Told = Told;
+
+    fn fold(durable: &mut Durable<C>, write: &Write<C>) {
+        match write {
+            Write::Ballot { term, vote } => {
+                durable.term = *term;
+                durable.vote = *vote;
+            }
+            Write::Append { after, entries } => {
+                durable.log.truncate(*after);
+                for entry in entries {
+                    durable.log.append(entry.clone());
+                }
+            }
+        }
+    }
+
+    /// # Panics
+    ///
+    /// If the configuration does not fit together, or the disk lacks entries that the state
+    /// machine has applied: the driver wired the replica wrongly.
+    fn recover(
+        config: &Config,
+        disk: Recovered<Durable<C>>,
+        _now: Tick,
+        effects: &mut Effects<Self>,
+    ) -> Self {
+        assert!(config.voters.contains(config.id), "{:?} is not a voter", config.id);
+        assert!(config.append_entries_max > 0, "an append must be able to carry an entry");
+        assert!(config.inflight_entries_max > 0, "some entry must be allowed on its way");
+        let Durable { term, vote, mut log } = disk.durable;
+        let applied = disk.checkpointed;
+        assert!(applied <= log.last(), "APPLY-1: applied {} of {}", applied.0, log.last().0);
+        if applied > log.released() {
+            log.release(applied);
+        }
+        let replica = Self {
+            config: config.clone(),
+            term,
+            vote,
+            disk: Durability::recovered(log.last()),
+            log,
+            commit: applied,
+            applying: applied,
+            role: Role::Follower { leader: None },
+            halted: false,
+        };
+        replica.arm_election(effects);
+        replica
+    }
+
+    fn step(&mut self, _now: Tick, input: Input<Self>, effects: &mut Effects<Self>) {
+        if self.halted {
+            return;
+        }
+        match input {
+            Input::Timer(Timer::Election) => self.on_election_timeout(effects),
+            Input::Timer(Timer::Heartbeat) => self.on_heartbeat(effects),
+            Input::Receive { from, message } => self.on_message(from, message, effects),
+            Input::Request { id, request: Request::Write(command) } => {
+                self.on_write(id, command, effects);
+            }
+            Input::Request { id, request: Request::Read } => self.on_read(id, effects),
+            Input::Persisted(io) => self.on_persisted(io, effects),
+            Input::Told(Told::Applied(index)) => self.on_applied(index),
+        }
+    }
+
+    fn rebase(&mut self, _now: Tick, io: IoNumber) {
+        self.disk.rebase(io);
+        if let Role::Candidate { ballot, .. } = &mut self.role {
+            ballot.0 = ballot.0.saturating_sub(io.0);
+        }
+    }
+}
+
+impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
+    /// Handles a message in the enum's order, after the term rules of section 5.1: a newer term
+    /// is adopted, durably, before anything else; an older one is answered with ours.
+    fn on_message(&mut self, from: ReplicaId, message: Message<C>, effects: &mut Effects<Self>) {
+        if from == self.config.id || !self.config.voters.contains(from) {
+            return;
+        }
+        let term = message.term();
+        let adopted = self.adopt(term, effects);
+        if term < self.term {
+            self.on_outdated(from, &message, effects);
+            return;
+        }
+        // A grant writes the ballot with the vote in it, as one I/O.
+        if adopted && !matches!(message, Message::RequestVote { .. }) {
+            self.write_ballot(effects);
+        }
+        match message {
+            Message::RequestVote { log_end, .. } => {
+                self.on_request_vote(from, log_end, adopted, effects);
+            }
+            Message::Vote { .. } => self.on_vote(from, effects),
+            Message::Append { prev, entries, commit, .. } => {
+                self.on_append(from, prev, entries, commit, effects);
+            }
+            Message::Appended { matched, .. } => self.on_appended(from, matched, effects),
+            Message::Rejected { prev, hint, .. } => self.on_rejected(from, prev, hint, effects),
+            Message::Confirm { round, .. } => self.on_confirm(from, round, effects),
+            Message::Confirmed { round, .. } => self.on_confirmed(from, round, effects),
+            Message::NewerTerm { .. } => {} // Its term was all it had to say.
+        }
+    }
+
+    fn on_persisted(&mut self, io: IoNumber, effects: &mut Effects<Self>) {
+        self.disk.persisted(io);
+        match self.role {
+            Role::Follower { .. } => self.apply_committed(effects),
+            Role::Candidate { .. } => {
+                self.count_own_vote(effects);
+                self.apply_committed(effects);
+            }
+            Role::Leader(_) => {
+                self.advance_commit(effects);
+                // The entry may have been committed by the others before it was durable here.
+                self.apply_committed(effects);
+            }
+        }
+    }
+
+    fn peers(&self) -> impl Iterator<Item = ReplicaId> + use<C> {
+        let id = self.config.id;
+        self.config.voters.iter().filter(move |&peer| peer != id)
+    }
+
+    /// Stops this replica: what it holds is contradicted, and going on could only spread it.
+    fn halt(&mut self, invariant: &'static str, effects: &mut Effects<Self>) {
+        self.halted = true;
+        effects.push(Effect::Halt { invariant });
+    }
+
+    /// The current term.
+    #[must_use]
+    pub fn term(&self) -> Term {
+        self.term
+    }
+
+    /// Who got this replica's vote in the current term.
+    #[must_use]
+    pub fn vote(&self) -> Option<ReplicaId> {
+        self.vote
+    }
+
+    /// The log in memory.
+    #[must_use]
+    pub fn log(&self) -> &Log<C> {
+        &self.log
+    }
+
+    /// Entries up to here are known to be committed.
+    #[must_use]
+    pub fn commit(&self) -> LogIndex {
+        self.commit
+    }
+
+    /// Entries up to here were handed to the state machine.
+    #[must_use]
+    pub fn applying(&self) -> LogIndex {
+        self.applying
+    }
+
+    /// Entries up to here are durable in this replica's own log.
+    #[must_use]
+    pub fn durable_end(&self) -> LogIndex {
+        self.disk.end()
+    }
+
+    /// Whether this replica leads its term, as far as it knows.
+    #[must_use]
+    pub fn is_leader(&self) -> bool {
+        matches!(self.role, Role::Leader(_))
+    }
+
+    /// Whether this replica campaigns in its term.
+    #[must_use]
+    pub fn is_candidate(&self) -> bool {
+        matches!(self.role, Role::Candidate { .. })
+    }
+
+    /// Whether an invariant broke on this replica.
+    #[must_use]
+    pub fn is_halted(&self) -> bool {
+        self.halted
+    }
+
+    /// Who leads the current term, as far as this replica knows.
+    #[must_use]
+    pub fn leader(&self) -> Option<ReplicaId> {
+        match self.role {
+            Role::Follower { leader } => leader,
+            Role::Candidate { .. } => None,
+            Role::Leader(_) => Some(self.config.id),
+        }
+    }
+
+    /// How far a peer is, as far as this leader knows.
+    #[must_use]
+    pub fn progress(&self, peer: ReplicaId) -> Option<Progress> {
+        match &self.role {
+            Role::Leader(leader) => leader.peers.get(&peer).copied(),
+            Role::Follower { .. } | Role::Candidate { .. } => None,
+        }
+    }
+}
