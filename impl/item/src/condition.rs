@@ -1,0 +1,343 @@
+//! Condition expressions and what they mean for an item.
+//!
+//! A condition is a *program in postfix order*, not a tree of boxes: evaluation, drop and decoding
+//! then need no recursion, so no expression and no peer can exhaust a stack, and a log entry's
+//! condition is checked by one pass over its steps.
+//!
+//! Meaning, as on `DynamoDB`: `=` holds between equal values of one type; `<>` is its negation, so
+//! it holds where an attribute is absent; the order comparisons hold only between two values of
+//! one type among S, N and B. An absent item is an item without attributes.
+
+use crate::limits::CONDITION_STEPS_MAX;
+use crate::{AttributeValue, Item};
+use core::cmp::Ordering;
+use serde::{Deserialize, Serialize};
+
+/// A condition on an item.
+///
+/// Invariant: running the steps over an empty stack never pops an empty one and leaves one value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "UncheckedCondition")]
+pub struct Condition {
+    steps: Vec<Step>,
+}
+
+/// One step of a condition; truth values live on a stack.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Step {
+    /// Pushes whether the predicate holds.
+    Test(Predicate),
+    /// Negates the top.
+    Not,
+    /// Replaces the two on top by their conjunction.
+    And,
+    /// Replaces the two on top by their disjunction.
+    Or,
+}
+
+/// A statement about an item that is true or false.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Predicate {
+    /// `attribute_exists(path)`
+    Exists(Path),
+    /// `attribute_not_exists(path)`
+    NotExists(Path),
+    /// `left comparator right`
+    Compare {
+        /// What stands left of the comparator.
+        left: Operand,
+        /// How the two are compared.
+        comparator: Comparator,
+        /// What stands right of the comparator.
+        right: Operand,
+    },
+}
+
+/// A comparison sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Comparator {
+    /// `=`
+    Equal,
+    /// `<>`
+    NotEqual,
+    /// `<`
+    Less,
+    /// `<=`
+    LessOrEqual,
+    /// `>`
+    Greater,
+    /// `>=`
+    GreaterOrEqual,
+}
+
+/// A side of a comparison.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Operand {
+    /// What the item holds at a path.
+    Path(Path),
+    /// A value that the request gives.
+    Value(AttributeValue),
+}
+
+/// A place inside an item: `root.name[0]`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Path {
+    /// The top-level attribute.
+    pub root: String,
+    /// The way down from there.
+    pub elements: Vec<PathElement>,
+}
+
+/// One step down into a map or a list.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum PathElement {
+    /// `.name`
+    Name(String),
+    /// `[index]`
+    Index(u32),
+}
+
+/// Why steps are not a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConditionError {
+    /// More steps than any accepted expression has.
+    #[error("a condition of {0} steps, at most {CONDITION_STEPS_MAX} are allowed")]
+    TooLong(usize),
+    /// An operator lacks an operand, or operands are left over.
+    #[error("the steps of a condition do not form one expression")]
+    Unbalanced,
+}
+
+/// A condition as it arrives, before its steps are counted.
+#[derive(Deserialize)]
+struct UncheckedCondition {
+    steps: Vec<Step>,
+}
+
+impl TryFrom<UncheckedCondition> for Condition {
+    type Error = ConditionError;
+
+    fn try_from(unchecked: UncheckedCondition) -> Result<Self, ConditionError> {
+        Self::new(unchecked.steps)
+    }
+}
+
+impl Condition {
+    /// Accepts steps that form exactly one expression.
+    ///
+    /// # Errors
+    /// When they do not, or there are too many.
+    pub fn new(steps: Vec<Step>) -> Result<Self, ConditionError> {
+        if steps.len() > CONDITION_STEPS_MAX {
+            return Err(ConditionError::TooLong(steps.len()));
+        }
+        let mut height = 0_usize;
+        for step in &steps {
+            let (needs, leaves) = match step {
+                Step::Test(_) => (0, 1),
+                Step::Not => (1, 1),
+                Step::And | Step::Or => (2, 1),
+            };
+            height = height.checked_sub(needs).ok_or(ConditionError::Unbalanced)? + leaves;
+        }
+        if height == 1 { Ok(Self { steps }) } else { Err(ConditionError::Unbalanced) }
+    }
+
+    /// The steps in postfix order.
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// Whether the condition holds for what is stored under a key.
+    #[must_use]
+    pub fn holds(&self, stored: Option<&Item>) -> bool {
+        let absent = Item::new();
+        let item = stored.unwrap_or(&absent);
+        let mut stack = Vec::with_capacity(self.steps.len());
+        let pop_two = |stack: &mut Vec<bool>| (pop(stack), pop(stack));
+        for step in &self.steps {
+            let value = match step {
+                Step::Test(predicate) => predicate.holds(item),
+                Step::Not => !pop(&mut stack),
+                Step::And => matches!(pop_two(&mut stack), (true, true)),
+                Step::Or => !matches!(pop_two(&mut stack), (false, false)),
+            };
+            stack.push(value);
+        }
+        pop(&mut stack)
+    }
+}
+
+fn pop(stack: &mut Vec<bool>) -> bool {
+    stack.pop().expect("a condition's steps were balanced when it was built")
+}
+
+impl Predicate {
+    fn holds(&self, item: &Item) -> bool {
+        match self {
+            Self::Exists(path) => path.resolve(item).is_some(),
+            Self::NotExists(path) => path.resolve(item).is_none(),
+            Self::Compare { left, comparator, right } => {
+                comparator.holds(left.resolve(item), right.resolve(item))
+            }
+        }
+    }
+}
+
+impl Comparator {
+    /// The sign as it is written.
+    #[must_use]
+    pub fn sign(self) -> &'static str {
+        match self {
+            Self::Equal => "=",
+            Self::NotEqual => "<>",
+            Self::Less => "<",
+            Self::LessOrEqual => "<=",
+            Self::Greater => ">",
+            Self::GreaterOrEqual => ">=",
+        }
+    }
+
+    fn holds(self, left: Option<&AttributeValue>, right: Option<&AttributeValue>) -> bool {
+        let equal = || left.is_some() && left == right;
+        let ordered = |wanted: fn(Ordering) -> bool| {
+            left.zip(right).and_then(|(left, right)| order(left, right)).is_some_and(wanted)
+        };
+        match self {
+            Self::Equal => equal(),
+            Self::NotEqual => !equal(),
+            Self::Less => ordered(Ordering::is_lt),
+            Self::LessOrEqual => ordered(Ordering::is_le),
+            Self::Greater => ordered(Ordering::is_gt),
+            Self::GreaterOrEqual => ordered(Ordering::is_ge),
+        }
+    }
+}
+
+/// The order of two values, if they are of one type and that type has an order.
+fn order(left: &AttributeValue, right: &AttributeValue) -> Option<Ordering> {
+    match (left, right) {
+        (AttributeValue::S(left), AttributeValue::S(right)) => Some(left.cmp(right)),
+        (AttributeValue::N(left), AttributeValue::N(right)) => Some(left.cmp(right)),
+        (AttributeValue::B(left), AttributeValue::B(right)) => Some(left.cmp(right)),
+        _ => None,
+    }
+}
+
+impl Operand {
+    fn resolve<'a>(&'a self, item: &'a Item) -> Option<&'a AttributeValue> {
+        match self {
+            Self::Path(path) => path.resolve(item),
+            Self::Value(value) => Some(value),
+        }
+    }
+}
+
+impl Path {
+    /// A path to a top-level attribute.
+    #[must_use]
+    pub fn attribute(name: &str) -> Self {
+        Self { root: name.to_owned(), elements: Vec::new() }
+    }
+
+    /// What an item holds at this path.
+    #[must_use]
+    pub fn resolve<'a>(&self, item: &'a Item) -> Option<&'a AttributeValue> {
+        self.elements.iter().try_fold(item.get(&self.root)?, |value, element| {
+            match (value, element) {
+                (AttributeValue::M(map), PathElement::Name(name)) => map.get(name),
+                (AttributeValue::L(list), PathElement::Index(index)) => {
+                    list.get(usize::try_from(*index).ok()?)
+                }
+                _ => None,
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(name: &str) -> Operand {
+        Operand::Path(Path::attribute(name))
+    }
+
+    fn compare(left: Operand, comparator: Comparator, right: Operand) -> Step {
+        Step::Test(Predicate::Compare { left, comparator, right })
+    }
+
+    fn holds(steps: Vec<Step>, item: Option<&Item>) -> bool {
+        Condition::new(steps).unwrap().holds(item)
+    }
+
+    #[test]
+    fn comparisons_hold_only_between_like_types() {
+        use Comparator::*;
+        let item = Item::from([("n", 5_u64.into()), ("s", "b".into()), ("t", true.into())]);
+        let number = |n: u64| Operand::Value(n.into());
+        let text = |s: &str| Operand::Value(s.into());
+        let cases = [
+            (path("n"), Equal, number(5), true),
+            (path("n"), Equal, text("5"), false),
+            (path("n"), NotEqual, text("5"), true),
+            (path("n"), NotEqual, number(5), false),
+            (path("n"), Less, number(6), true),
+            (path("n"), Less, text("6"), false),
+            (path("n"), GreaterOrEqual, number(5), true),
+            (path("s"), Greater, text("a"), true),
+            (path("s"), LessOrEqual, text("b"), true),
+            (path("t"), LessOrEqual, Operand::Value(true.into()), false),
+            (path("t"), Equal, Operand::Value(true.into()), true),
+            (path("none"), Equal, number(5), false),
+            (path("none"), NotEqual, number(5), true),
+            (path("none"), Less, number(5), false),
+            (path("none"), Equal, path("none2"), false),
+            (number(1), Less, number(2), true),
+        ];
+        for (left, comparator, right, expected) in cases {
+            let step = compare(left.clone(), comparator, right.clone());
+            assert_eq!(
+                holds(vec![step], Some(&item)),
+                expected,
+                "{left:?} {comparator:?} {right:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn paths_lead_through_maps_and_lists() {
+        let list = AttributeValue::L(vec![1_u64.into(), "x".into()]);
+        let item = Item::from([("a", AttributeValue::M([("b".to_owned(), list)].into()))]);
+        let at = |elements: &[PathElement]| Path { root: "a".into(), elements: elements.to_vec() };
+        let name = |name: &str| PathElement::Name(name.into());
+        assert_eq!(at(&[name("b"), PathElement::Index(1)]).resolve(&item), Some(&"x".into()));
+        assert_eq!(at(&[name("b"), PathElement::Index(2)]).resolve(&item), None);
+        assert_eq!(at(&[name("b"), name("c")]).resolve(&item), None);
+        assert_eq!(at(&[PathElement::Index(0)]).resolve(&item), None);
+    }
+
+    #[test]
+    fn an_absent_item_has_no_attributes() {
+        let exists = || Step::Test(Predicate::Exists(Path::attribute("pk")));
+        let absent = || Step::Test(Predicate::NotExists(Path::attribute("pk")));
+        assert!(holds(vec![absent()], None));
+        assert!(!holds(vec![exists()], None));
+        assert!(holds(vec![exists(), Step::Not], None));
+        assert!(holds(vec![exists(), absent(), Step::Or], None));
+        assert!(!holds(vec![exists(), absent(), Step::And], None));
+    }
+
+    #[test]
+    fn steps_that_are_no_expression_are_refused() {
+        let test = || Step::Test(Predicate::Exists(Path::attribute("a")));
+        let cases = [vec![], vec![Step::Not], vec![test(), Step::And], vec![test(), test()]];
+        for steps in cases {
+            assert_eq!(Condition::new(steps), Err(ConditionError::Unbalanced));
+        }
+        let long: Vec<_> = core::iter::once(test()).chain((0..700).map(|_| Step::Not)).collect();
+        assert_eq!(Condition::new(long), Err(ConditionError::TooLong(701)));
+    }
+}

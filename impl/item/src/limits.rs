@@ -1,0 +1,32 @@
+//! Every bound on items and expressions, as `DynamoDB` documents them.
+
+/// Largest item, names and values together, in bytes.
+pub const ITEM_SIZE_MAX: usize = 409_600;
+/// Largest partition key value in bytes.
+pub const PARTITION_KEY_SIZE_MAX: usize = 2_048;
+/// Largest sort key value in bytes.
+pub const SORT_KEY_SIZE_MAX: usize = 1_024;
+/// Lists and maps inside each other, at most.
+pub const NESTING_MAX: usize = 32;
+/// Significant digits of a number.
+pub const DIGITS_MAX: u32 = 38;
+/// Decimal exponent of the first digit of the largest number, 9.99..e125.
+pub const MAGNITUDE_MAX: i64 = 125;
+/// Decimal exponent of the first digit of the smallest number, 1e-130.
+pub const MAGNITUDE_MIN: i64 = -130;
+/// Longest expression text in bytes.
+pub const EXPRESSION_SIZE_MAX: usize = 4_096;
+/// Operators and functions in one expression, at most.
+pub const OPERATORS_MAX: usize = 300;
+/// Steps of a condition program: each operator is one step, each has at most one operand more than
+/// it has operators, and a comparison counts as an operator too.
+pub const CONDITION_STEPS_MAX: usize = 2 * OPERATORS_MAX + 1;
+/// Shortest and longest table name.
+pub const TABLE_NAME_LENGTH_MIN: usize = 3;
+/// Longest table name.
+pub const TABLE_NAME_LENGTH_MAX: usize = 255;
+
+// The order-preserving key form of a number has one byte for the magnitude.
+const _: () = assert!(MAGNITUDE_MAX - MAGNITUDE_MIN == 255);
+// Mantissas are a `u128`, which holds 38 digits and not 39.
+const _: () = assert!(10_u128.pow(DIGITS_MAX) < u128::MAX);
