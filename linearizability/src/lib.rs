@@ -1,1 +1,45 @@
 //! Decides whether a recorded history is legal.
+//!
+//! A *history* is what clients saw: operations with the moment they were invoked and the moment
+//! they returned. It is *linearizable* when every operation can be given one moment inside its
+//! interval at which it took effect, such that all answers are those of one copy of the data
+//! (Herlihy and Wing 1990). Intervals are closed: only an operation that returned strictly before
+//! another was invoked must come first.
+//!
+//! ```
+//! use lincheck::{Budget, Cell, CellAction, Operation, Token, Verdict, check};
+//!
+//! let key = Token::from(1);
+//! let history = [
+//!     Operation::new(0, CellAction::put(key, Token::from(7)), 10, Some(20)),
+//!     Operation::new(1, CellAction::get(key, None), 30, Some(40)), // reads absence: too late
+//! ];
+//! assert!(matches!(check(&history, &Cell, &Budget::unlimited()), Verdict::Illegal(_)));
+//! ```
+//!
+//! Modules in reading order: [`token`] and [`history`] are the nouns, [`model`] says what a legal
+//! step is and [`models`] has ready ones, [`search`] decides one partition, [`checker`] a whole
+//! history.
+//!
+//! Architecture invariant: this crate knows no database, no network and no other crate of this
+//! workspace; an oracle that shares code with the accused proves little.
+
+#![forbid(unsafe_code)]
+
+pub mod token;
+
+pub mod history;
+
+pub mod model;
+
+pub mod models;
+
+pub mod search;
+
+pub mod checker;
+
+pub use checker::{Budget, Illegal, Legal, Undecided, Verdict, check};
+pub use history::Operation;
+pub use model::{Model, Nature};
+pub use models::cell::{Cell, CellAction, CellCall, Condition, PutIfOutcome};
+pub use token::{Names, Token};

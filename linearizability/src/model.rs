@@ -1,0 +1,63 @@
+//! What a legal step is: the trait that every model of an object implements.
+
+use std::fmt::Debug;
+use std::hash::Hash;
+
+use crate::history::Operation;
+
+/// How an action treats the state, as far as the search can use it.
+///
+/// Saying [`Nature::Partial`] is always right; the others are promises that make the search fast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nature {
+    /// Never changes the state: a read, a refused condition.
+    Pure,
+    /// Legal in every state, and the state afterwards is always the same one: a plain write.
+    Constant,
+    /// Legal in every state: an append.
+    Total,
+    /// Anything else: a compare-and-set that succeeded.
+    Partial,
+}
+
+/// The object that a history claims to have used.
+///
+/// Keys are independent objects: a history is linearizable exactly when its part for each key is
+/// (Herlihy and Wing 1990, section 3.1, locality).
+pub trait Model {
+    /// What was asked and what was seen. For an operation of unknown outcome: what was asked, as
+    /// if it had taken effect.
+    type Action: Clone + Eq + Hash + Debug;
+    /// The state of one key; small, because the search keeps many.
+    type State: Clone + Eq + Hash + Debug;
+    /// What splits a history into independent parts.
+    type Key: Clone + Ord + Debug;
+
+    /// The key of an action.
+    fn key(&self, action: &Self::Action) -> Self::Key;
+
+    /// The state of every key before the first operation.
+    fn initial(&self) -> Self::State;
+
+    /// The state after `action` in `state`, or nothing when its answer contradicts `state`.
+    fn step(&self, state: &Self::State, action: &Self::Action) -> Option<Self::State>;
+
+    /// What the search may rely on; see [`Nature`].
+    fn nature(&self, _action: &Self::Action) -> Nature {
+        Nature::Partial
+    }
+
+    /// Replaces the operations of one key by easier ones: may drop unknown operations, give them
+    /// a return, or replace actions.
+    ///
+    /// Promise: the result is legal exactly when the input is, and what linearizes the result
+    /// linearizes the input (operations are recognised by [`Operation::index`]).
+    fn narrow(&self, _partition: &mut Vec<Operation<Self::Action>>) {}
+
+    /// Whether `dependent` could owe its legality to `writer`: if it never could, a legal order
+    /// stays legal when `writer` is taken out. Used to shrink counterexamples; `true` is always
+    /// right.
+    fn depends(&self, _dependent: &Self::Action, writer: &Self::Action) -> bool {
+        self.nature(writer) != Nature::Pure
+    }
+}

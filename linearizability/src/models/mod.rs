@@ -1,0 +1,3 @@
+//! Ready models.
+
+pub mod cell;
