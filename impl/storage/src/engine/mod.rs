@@ -1,0 +1,97 @@
+//! The ordered map that a table lives in, with the index of the last applied log entry beside it.
+//!
+//! What is applied is visible at once and durable at the next checkpoint. After a restart the host
+//! applies again every log entry above [`Engine::applied`].
+//!
+//! Invariants: `ENGINE-1` a scan yields what a `BTreeMap` given the same changes yields;
+//! `ENGINE-2` after a crash an engine holds exactly the state of its last checkpointed index, never a
+//! part of a later one. The host keeps `ENGINE-3`: it applies only entries that are durable in its
+//! own log, so that a checkpoint never holds an entry that the log could lose.
+
+mod memory;
+mod tree;
+
+use std::ops::Bound;
+
+pub use memory::{MemoryEngine, MemoryError};
+pub use tree::{TreeEngine, TreeError, TreeOptions};
+
+/// One change to a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The key now has this value.
+    Put {
+        /// The key.
+        key: Vec<u8>,
+        /// Its value.
+        value: Vec<u8>,
+    },
+    /// The key is absent.
+    Delete {
+        /// The key.
+        key: Vec<u8>,
+    },
+}
+
+impl Change {
+    /// The key that changes.
+    #[must_use]
+    pub fn key(&self) -> &[u8] {
+        match self {
+            Self::Put { key, .. } | Self::Delete { key } => key,
+        }
+    }
+}
+
+/// An ordered map of bytes that applies log entries.
+///
+/// An implementation may fold, flush or compact inside `apply` and `checkpoint` or on a thread of its
+/// own; a reader cannot tell. After an error it is unusable: the host stops, it does not retry.
+pub trait Engine {
+    /// What the engine reports when it fails.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// The value of a key.
+    ///
+    /// # Errors
+    /// When the storage below fails.
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Self::Error>;
+
+    /// Visits keys and values in ascending order of keys until `visit` returns false.
+    ///
+    /// # Errors
+    /// When the storage below fails.
+    fn scan(
+        &self,
+        range: (Bound<&[u8]>, Bound<&[u8]>),
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), Self::Error>;
+
+    /// Applies the changes of the log entry `index`, in order, all or nothing. Indexes ascend; those
+    /// of entries without changes may be left out.
+    ///
+    /// # Errors
+    /// When `index` is not above [`Engine::applied`], or the storage below fails.
+    fn apply(&mut self, index: u64, changes: &[Change]) -> Result<(), Self::Error>;
+
+    /// The index of the last applied entry, 0 for none.
+    fn applied(&self) -> u64;
+
+    /// Makes everything applied so far durable, and returns its index.
+    ///
+    /// # Errors
+    /// When the storage below fails.
+    fn checkpoint(&mut self) -> Result<u64, Self::Error>;
+}
+
+/// Whether no key can lie in a range; the ordered maps below panic on some of these.
+fn is_empty(range: (Bound<&[u8]>, Bound<&[u8]>)) -> bool {
+    match range {
+        (Bound::Included(start), Bound::Included(end)) => start > end,
+        (
+            Bound::Included(start) | Bound::Excluded(start),
+            Bound::Included(end) | Bound::Excluded(end),
+        ) => start >= end,
+        (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
+    }
+}
