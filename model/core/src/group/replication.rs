@@ -288,9 +288,8 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
             return;
         }
         if let Role::Leader(leader) = &mut self.role {
-            while let Some((index, id)) =
-                leader.writes.pop_front_if(|&mut (index, _)| index <= upto)
-            {
+            let ready = leader.writes.partition_point(|&(index, _)| index <= upto);
+            for (index, id) in leader.writes.drain(..ready) {
                 effects.push(Effect::Ask(Ask::AnswerFrom { id, index }));
             }
         }
