@@ -99,7 +99,6 @@ pub enum PathElement {
 
 /// Why steps are not a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum ConditionError {
     /// More steps than any accepted expression has.
     #[error("a condition of {0} steps, at most {CONDITION_STEPS_MAX} are allowed")]

@@ -77,7 +77,6 @@ pub struct Key {
 /// Why attributes do not form a key under a schema. Display is the text `DynamoDB` answers with,
 /// hence the capital letters; they are part of its API.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[non_exhaustive]
 pub enum KeyError {
     /// An item to put lacks a key attribute.
     #[error("One or more parameter values were invalid: Missing the key {0} in the item")]

@@ -18,9 +18,8 @@ pub const MAGNITUDE_MIN: i64 = -130;
 pub const EXPRESSION_SIZE_MAX: usize = 4_096;
 /// Operators and functions in one expression, at most.
 pub const OPERATORS_MAX: usize = 300;
-/// Steps of a condition program: each operator is one step, each has at most one operand more than
-/// it has operators, and a comparison counts as an operator too.
-pub const CONDITION_STEPS_MAX: usize = 2 * OPERATORS_MAX + 1;
+/// Steps of a condition program: each operator and each function is one.
+pub const CONDITION_STEPS_MAX: usize = OPERATORS_MAX;
 /// Shortest and longest table name.
 pub const TABLE_NAME_LENGTH_MIN: usize = 3;
 /// Longest table name.

@@ -26,7 +26,6 @@ pub struct Number {
 
 /// Why a text is not a number that can be stored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum NumberError {
     /// The text is empty.
     #[error("an empty text is not a number")]

@@ -165,7 +165,6 @@ pub struct Delete {
 
 /// Why a table refuses a request. Each is certain to have had no effect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[non_exhaustive]
 pub enum Refusal {
     /// No table has this name.
     #[error("no table {0}")]

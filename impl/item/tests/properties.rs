@@ -67,7 +67,7 @@ proptest! {
     fn a_number_is_accepted_exactly_when_it_is_in_range(text in decimal_text()) {
         let twin = BigDecimal::from_str(&text).unwrap().normalized();
         let (digits, scale) = twin.as_bigint_and_exponent();
-        let digit_count = digits.magnitude().to_string().len() as i64;
+        let digit_count = i64::try_from(digits.magnitude().to_string().len()).unwrap();
         let magnitude = digit_count - 1 - scale;
         let zero = digits.magnitude().to_string() == "0";
         let fits = zero || (digit_count <= 38 && (-130..=125).contains(&magnitude));

@@ -1,0 +1,147 @@
+//! `ExpressionAttributeNames` and `ExpressionAttributeValues`: what `#name` and `:value` stand for,
+//! and which of them an expression used. Undefined ones and unused ones are errors.
+
+use crate::ApiError;
+use crate::fields::{Fields, text};
+use crate::value::ValueReader;
+use ringleader_item::AttributeValue;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+const NAMES: &str = "ExpressionAttributeNames";
+const VALUES: &str = "ExpressionAttributeValues";
+
+/// A definition and whether an expression used it.
+struct Entry<T> {
+    content: T,
+    used: bool,
+}
+
+type Entries<'a, T> = BTreeMap<Cow<'a, str>, Entry<T>>;
+
+/// The placeholders that a request defines. `None` is a request without the member.
+pub(crate) struct Placeholders<'a> {
+    names: Option<Entries<'a, Cow<'a, str>>>,
+    values: Option<Entries<'a, Result<AttributeValue, String>>>,
+}
+
+impl<'a> Placeholders<'a> {
+    /// Takes both members from a request.
+    pub(crate) fn take(fields: &mut Fields<'a>) -> Result<Self, ApiError> {
+        let names = fields.map(NAMES, "java.lang.String")?;
+        let names = names.map(|names| {
+            let entries = names
+                .into_iter()
+                .map(|(name, json)| Ok((name, Entry { content: text(json)?, used: false })));
+            entries.collect::<Result<_, ApiError>>()
+        });
+        let values = fields.map(VALUES, "com.amazonaws.dynamodb.v20120810.AttributeValue")?;
+        let values = values.map(|values| {
+            let entries = values.into_iter().map(|(name, json)| {
+                let mut reader = ValueReader::default();
+                let value = reader.value(json, 0)?;
+                let content = reader.into_invalid().map_or(Ok(value), Err);
+                Ok((name, Entry { content, used: false }))
+            });
+            entries.collect::<Result<_, ApiError>>()
+        });
+        Ok(Self { names: names.transpose()?, values: values.transpose()? })
+    }
+
+    /// Placeholders without an expression that could use them are an error. `expression` is what
+    /// the request would have to carry.
+    pub(crate) fn check_needed(&self, expression: &str, present: bool) -> Result<(), ApiError> {
+        let unneeded = |member| {
+            ApiError::validation(format!(
+                "{member} can only be specified when using expressions: {expression} is null"
+            ))
+        };
+        let empty = |member| ApiError::validation(format!("{member} must not be empty"));
+        if let Some(names) = &self.names {
+            if !present {
+                return Err(unneeded(NAMES));
+            }
+            if names.is_empty() {
+                return Err(empty(NAMES));
+            }
+        }
+        if let Some(values) = &self.values {
+            if !present {
+                return Err(unneeded(VALUES));
+            }
+            if values.is_empty() {
+                return Err(empty(VALUES));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every key must be a placeholder, every name a name, every value a value.
+    pub(crate) fn check_contents(&self) -> Result<(), ApiError> {
+        for (key, name) in self.names.iter().flatten() {
+            check_key(NAMES, key, '#')?;
+            if name.content.is_empty() || name.content.len() > 65_535 {
+                return Err(ApiError::validation(format!(
+                    "{NAMES} contains invalid value: Name must have a length of 1 to 65535 bytes \
+                     for key {key}"
+                )));
+            }
+        }
+        for (key, value) in self.values.iter().flatten() {
+            check_key(VALUES, key, ':')?;
+            if let Err(message) = &value.content {
+                return Err(ApiError::validation(format!(
+                    "{VALUES} contains invalid value: {message} for key {key}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// What `#name` stands for.
+    pub(crate) fn name(&mut self, placeholder: &str) -> Option<&str> {
+        let entry = self.names.as_mut()?.get_mut(placeholder)?;
+        entry.used = true;
+        Some(&entry.content)
+    }
+
+    /// What `:value` stands for.
+    pub(crate) fn value(&mut self, placeholder: &str) -> Option<&AttributeValue> {
+        let entry = self.values.as_mut()?.get_mut(placeholder)?;
+        entry.used = true;
+        entry.content.as_ref().ok()
+    }
+
+    /// After all expressions: whatever is defined must have been used.
+    pub(crate) fn check_used(&self) -> Result<(), ApiError> {
+        check_all_used(NAMES, self.names.as_ref())?;
+        check_all_used(VALUES, self.values.as_ref())
+    }
+}
+
+fn check_key(member: &str, key: &str, mark: char) -> Result<(), ApiError> {
+    let word = key.strip_prefix(mark).unwrap_or_default();
+    let word_bytes = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    if !word.is_empty() && word.len() < 255 && word.bytes().all(word_bytes) {
+        return Ok(());
+    }
+    Err(ApiError::validation(format!(
+        "{member} contains invalid key: Syntax error; key: \"{key}\""
+    )))
+}
+
+fn check_all_used<T>(member: &str, entries: Option<&Entries<'_, T>>) -> Result<(), ApiError> {
+    let unused: Vec<&str> = entries
+        .into_iter()
+        .flatten()
+        .filter(|(_, entry)| !entry.used)
+        .map(|(key, _)| &**key)
+        .collect();
+    if unused.is_empty() {
+        return Ok(());
+    }
+    let keys = unused.join(", ");
+    Err(ApiError::validation(format!(
+        "Value provided in {member} unused in expressions: keys: {{{keys}}}"
+    )))
+}
