@@ -13,7 +13,7 @@ use ringleader_handoff::{BatchQueue, PushError, mailbox};
 fn two_pushers_and_a_taker_lose_nothing_and_keep_each_order() {
     loom::model(|| {
         let queue = BatchQueue::new(8);
-        let pushers: Vec<_> = [[10, 11], [20, 21]]
+        let pushers: Vec<_> = [vec![10, 11], vec![20]]
             .into_iter()
             .map(|items| {
                 let queue = queue.clone();
@@ -25,7 +25,7 @@ fn two_pushers_and_a_taker_lose_nothing_and_keep_each_order() {
             })
             .collect();
         let mut taken = Vec::new();
-        while taken.len() < 4 {
+        while taken.len() < 3 {
             assert!(queue.take(&mut taken));
         }
         for pusher in pushers {
@@ -33,7 +33,7 @@ fn two_pushers_and_a_taker_lose_nothing_and_keep_each_order() {
         }
         let of = |tens: i32| taken.iter().copied().filter(|item| item / 10 == tens).collect();
         let (first, second): (Vec<_>, Vec<_>) = (of(1), of(2));
-        assert_eq!((first, second), (vec![10, 11], vec![20, 21]));
+        assert_eq!((first, second), (vec![10, 11], vec![20]));
     });
 }
 

@@ -188,8 +188,10 @@ fn scan_segment(options: &Options, number: u64, bytes: &[u8]) -> Scan {
         }
         let after = Lsn(at.0 + view.span());
         let next = Lsn(after.0.next_multiple_of(BLOCK_LENGTH));
-        if view.kind == Kind::Payload && next >= files::segment_start(options, number + 1) {
-            // The writer seals a segment before it has no further block.
+        let end = files::segment_start(options, number + 1);
+        let seal_end = if view.last { next } else { after }.0 + record::HEADER_LENGTH;
+        if view.kind == Kind::Payload && seal_end > end.0 {
+            // The writer keeps room for a seal behind every record.
             return open(count, group, at, Bad::Header);
         }
         group_count += u64::from(view.kind == Kind::Payload);
@@ -265,6 +267,10 @@ fn erase_above(
 ) -> Result<(), OpenError> {
     assert!(at.0.is_multiple_of(BLOCK_LENGTH), "groups, and so cuts, are on block boundaries");
     let (_, from) = files::locate(options, at);
+    if let Some(before) = number.checked_sub(1) {
+        // Its seal may be the last thing a dying process wrote.
+        sync_segment(disk, before)?;
+    }
     erase_segment(disk, number, bytes, from)?;
     for later in number + 1..=last {
         let bytes = load(disk, options, later)?;
@@ -289,5 +295,11 @@ fn erase_segment(
                 .map_err(|error| open_io("erase the torn end of", &name, error))?;
         }
     }
+    file.sync().map_err(|error| open_io("sync", &name, error))
+}
+
+fn sync_segment(disk: &Arc<dyn Disk>, number: u64) -> Result<(), OpenError> {
+    let name = files::segment_name(number);
+    let file = disk.open(&name).map_err(|error| open_io("open", &name, error))?;
     file.sync().map_err(|error| open_io("sync", &name, error))
 }

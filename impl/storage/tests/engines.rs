@@ -1,0 +1,269 @@
+//! The tree against a `BTreeMap`, and the tree after a crash.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::ops::Bound;
+use std::sync::{Arc, Mutex};
+
+use proptest::prelude::*;
+use redb::StorageBackend;
+use ringleader_storage::engine::{
+    Change, Engine, MemoryEngine, TreeEngine, TreeError, TreeOptions,
+};
+
+/// So small that a few entries fold, in several transactions.
+const SMALL: TreeOptions =
+    TreeOptions { delta_bytes_max: 600, fold_keys_max: 3, cache_bytes: 1 << 20 };
+
+/// A device for redb that keeps apart what was written and what was synced.
+#[derive(Clone, Debug, Default)]
+struct Device {
+    bytes: Arc<Mutex<Bytes>>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Bytes {
+    stable: Vec<u8>,
+    cached: Vec<u8>,
+}
+
+const PAGE: usize = 4096;
+
+impl Device {
+    /// What a power loss leaves: the stable bytes, and those unsynced pages that `keeps` picks.
+    fn after_power_loss(&self, keeps: impl Fn(usize) -> bool) -> Self {
+        let Bytes { stable, cached } = self.bytes.lock().unwrap().clone();
+        let mut left = stable.clone();
+        left.resize(cached.len().max(stable.len()), 0);
+        for (page, bytes) in cached.chunks(PAGE).enumerate() {
+            if keeps(page) {
+                left[page * PAGE..page * PAGE + bytes.len()].copy_from_slice(bytes);
+            }
+        }
+        let bytes = Bytes { stable: left.clone(), cached: left };
+        Self { bytes: Arc::new(Mutex::new(bytes)) }
+    }
+}
+
+impl StorageBackend for Device {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.bytes.lock().unwrap().cached.len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let offset = usize::try_from(offset).unwrap();
+        let bytes = self.bytes.lock().unwrap();
+        let found = bytes.cached.get(offset..offset + out.len());
+        out.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        let length = usize::try_from(length).unwrap();
+        self.bytes.lock().unwrap().cached.resize(length, 0);
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let mut bytes = self.bytes.lock().unwrap();
+        bytes.stable = bytes.cached.clone();
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let offset = usize::try_from(offset).unwrap();
+        self.bytes.lock().unwrap().cached[offset..offset + data.len()].copy_from_slice(data);
+        Ok(())
+    }
+}
+
+fn contents<E: Engine>(
+    engine: &E,
+    range: (Bound<&[u8]>, Bound<&[u8]>),
+    limit: usize,
+) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut found = Vec::new();
+    let visit = &mut |key: &[u8], value: &[u8]| {
+        found.push((key.to_vec(), value.to_vec()));
+        found.len() < limit
+    };
+    engine.scan(range, visit).unwrap();
+    found
+}
+
+fn everything<E: Engine>(engine: &E) -> Vec<(Vec<u8>, Vec<u8>)> {
+    contents(engine, (Bound::Unbounded, Bound::Unbounded), usize::MAX)
+}
+
+/// Few keys, one of them empty and one a prefix of another, so that they meet.
+fn key() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        Just(Vec::new()),
+        (0..12_u8).prop_map(|key| vec![key]),
+        (0..3_u8, 0..3_u8).prop_map(|(first, second)| vec![first, second]),
+    ]
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Apply(Vec<Change>),
+    Checkpoint,
+    Get(Vec<u8>),
+    Scan(Bound<Vec<u8>>, Bound<Vec<u8>>, usize),
+    /// Close and open again: back at some index from the last checkpoint on.
+    Reopen,
+    /// Power loss that keeps the unsynced pages whose bit is set.
+    PowerLoss(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let put = (key(), prop::collection::vec(any::<u8>(), 0..200))
+        .prop_map(|(key, value)| Change::Put { key, value });
+    let change = prop_oneof![3 => put, 1 => key().prop_map(|key| Change::Delete { key })];
+    let bound = || {
+        prop_oneof![
+            Just(Bound::Unbounded),
+            key().prop_map(Bound::Included),
+            key().prop_map(Bound::Excluded),
+        ]
+    };
+    prop_oneof![
+        8 => prop::collection::vec(change, 0..4).prop_map(Step::Apply),
+        1 => Just(Step::Checkpoint),
+        2 => key().prop_map(Step::Get),
+        3 => (bound(), bound(), 1..20_usize).prop_map(|(start, end, limit)| Step::Scan(start, end, limit)),
+        1 => Just(Step::Reopen),
+        1 => any::<u64>().prop_map(Step::PowerLoss),
+    ]
+}
+
+fn borrowed(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
+    bound.as_ref().map(Vec::as_slice)
+}
+
+/// The state of every index so far, as the log would give it back.
+struct Log {
+    entries: Vec<Vec<Change>>,
+}
+
+impl Log {
+    fn oracle(&self, upto: u64) -> MemoryEngine {
+        let mut oracle = MemoryEngine::new();
+        for (index, changes) in (1..=upto).zip(&self.entries) {
+            oracle.apply(index, changes).unwrap();
+        }
+        oracle
+    }
+
+    /// What a host does after a restart: apply again what is above the engine's index.
+    fn replay(&self, engine: &mut TreeEngine) {
+        for (index, changes) in
+            (1..).zip(&self.entries).skip(usize::try_from(engine.applied()).unwrap())
+        {
+            engine.apply(index, changes).unwrap();
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn a_tree_is_a_btree_map_also_after_power_losses(steps in prop::collection::vec(step(), 1..60)) {
+        let mut device = Device::default();
+        let mut engine = TreeEngine::open_with_backend(device.clone(), SMALL).unwrap();
+        let mut log = Log { entries: Vec::new() };
+        let mut oracle = MemoryEngine::new();
+        let mut checkpointed = 0;
+        for step in steps {
+            match step {
+                Step::Apply(changes) => {
+                    let index = engine.applied() + 1;
+                    engine.apply(index, &changes).unwrap();
+                    oracle.apply(index, &changes).unwrap();
+                    log.entries.push(changes);
+                }
+                Step::Checkpoint => {
+                    checkpointed = engine.checkpoint().unwrap();
+                    prop_assert_eq!(checkpointed, engine.applied());
+                }
+                Step::Get(key) => {
+                    prop_assert_eq!(engine.get(&key).unwrap(), oracle.get(&key).unwrap());
+                }
+                Step::Scan(start, end, limit) => {
+                    let range = (borrowed(&start), borrowed(&end));
+                    prop_assert_eq!(contents(&engine, range, limit), contents(&oracle, range, limit));
+                }
+                Step::Reopen | Step::PowerLoss(_) => {
+                    if let Step::PowerLoss(kept) = step {
+                        device = device.after_power_loss(|page| kept >> (page % 64) & 1 == 1);
+                        drop(engine);
+                    } else {
+                        drop(engine);
+                    }
+                    engine = TreeEngine::open_with_backend(device.clone(), SMALL).unwrap();
+                    let applied = engine.applied();
+                    prop_assert!(applied >= checkpointed, "{applied} after {checkpointed}");
+                    prop_assert_eq!(everything(&engine), everything(&log.oracle(applied)));
+                    log.replay(&mut engine);
+                }
+            }
+            prop_assert_eq!(engine.applied(), oracle.applied());
+        }
+        prop_assert_eq!(everything(&engine), everything(&oracle));
+    }
+}
+
+#[test]
+fn a_tree_file_keeps_its_checkpoint_and_refuses_old_entries() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tree.redb");
+    let put = |key: &[u8]| Change::Put { key: key.to_vec(), value: vec![1] };
+    {
+        let mut engine = TreeEngine::open(&path, TreeOptions::default()).unwrap();
+        assert_eq!(engine.applied(), 0);
+        engine.apply(5, &[put(b"a"), put(b"b")]).unwrap();
+        assert_eq!(engine.checkpoint().unwrap(), 5);
+        engine.apply(6, &[put(b"c")]).unwrap();
+        assert_eq!(engine.checkpointed(), 5);
+        assert_eq!(engine.get(b"c").unwrap(), Some(vec![1]));
+    }
+    let mut engine = TreeEngine::open(&path, TreeOptions::default()).unwrap();
+    assert_eq!(engine.applied(), 5, "entry 6 was only in memory: the log has it");
+    assert_eq!(engine.get(b"c").unwrap(), None);
+    let error = engine.apply(5, &[]).unwrap_err();
+    assert_eq!(error.to_string(), "entry 5 is not above the last applied entry 5");
+    assert!(matches!(
+        TreeEngine::open(&path, TreeOptions::default()).unwrap_err(),
+        TreeError::Tree(_)
+    ));
+}
+
+#[test]
+fn no_tree_is_opened_from_other_bytes() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tree.redb");
+    std::fs::write(&path, vec![7; 100_000]).unwrap();
+    let error = TreeEngine::open(&path, TreeOptions::default()).unwrap_err();
+    assert!(error.to_string().starts_with("tree: "), "{error}");
+}
+
+/// The later of two changes of one key in one entry wins, and a deleted key stays deleted over folds.
+#[test]
+fn changes_of_one_entry_are_applied_in_order() {
+    let mut engine = TreeEngine::open_with_backend(Device::default(), SMALL).unwrap();
+    let mut expected = BTreeMap::new();
+    for index in 1..50_u64 {
+        let key = |byte: u64| (index + byte).to_be_bytes().to_vec();
+        let value = vec![0; 50];
+        let changes = [
+            Change::Put { key: key(0), value: vec![9] },
+            Change::Put { key: key(0), value: value.clone() },
+            Change::Put { key: key(1), value: value.clone() },
+            Change::Delete { key: key(1) },
+        ];
+        engine.apply(index, &changes).unwrap();
+        expected.insert(key(0), value);
+    }
+    assert_eq!(everything(&engine), expected.into_iter().collect::<Vec<_>>());
+}
