@@ -89,6 +89,9 @@ impl<T> BatchQueue<T> {
 
     /// Waits until there is something, and moves all of it behind what `batch` holds. False when
     /// the queue is closed and empty. One thread takes.
+    ///
+    /// # Panics
+    /// When another thread panicked while it held the lock; nothing under it can.
     pub fn take(&self, batch: &mut Vec<T>) -> bool {
         let mut state = self.lock();
         while state.items.is_empty() {

@@ -5,6 +5,7 @@
 //! names the log is opened again and must hold `WAL-1` to `WAL-4` (see `wal`): a prefix of what was
 //! appended, with all that was acknowledged, whole groups, and the same after opening again, also
 //! when the opening crashed at any point.
+#![allow(clippy::unwrap_used, reason = "the functions of a test are tests too")]
 
 use std::sync::Arc;
 
@@ -62,7 +63,7 @@ fn shared(disk: &SimulatedDisk) -> Arc<dyn Disk> {
 /// Creates a log and writes the script until something fails.
 fn run(disk: &SimulatedDisk, script: &[Vec<Payload>]) -> Run {
     let mut run = Run::default();
-    let Ok(mut wal) = Wal::create(shared(disk), OPTIONS) else {
+    let Ok(mut wal) = Wal::create(&shared(disk), OPTIONS) else {
         return run;
     };
     run.created = true;
@@ -85,7 +86,7 @@ fn write(wal: &mut Wal, script: &[Vec<Payload>], run: &mut Run) {
 
 /// Opens a log that exists and returns its payloads.
 fn open(disk: &SimulatedDisk) -> Result<(Wal, Vec<Payload>), OpenError> {
-    let (wal, recovered) = Wal::open(shared(disk), OPTIONS)?;
+    let (wal, recovered) = Wal::open(&shared(disk), OPTIONS)?;
     let payloads: Vec<_> = recovered.records().map(|record| record.unwrap().payload).collect();
     assert_eq!(recovered.count, payloads.len() as u64);
     Ok((wal, payloads))
@@ -105,7 +106,7 @@ fn check(image: &Image, run: &Run, context: &str) {
     let (mut wal, found) = match open(&disk) {
         Ok(opened) => opened,
         Err(OpenError::NotFound) if !run.created => {
-            let (_, recovered) = Wal::open_or_create(shared(&disk), OPTIONS).unwrap();
+            let (_, recovered) = Wal::open_or_create(&shared(&disk), OPTIONS).unwrap();
             assert!(recovered.created && recovered.count == 0, "{context}");
             return;
         }
@@ -218,7 +219,7 @@ fn after_a_failed_operation_nothing_is_acknowledged_any_more() {
         for operation in 0..operations(&script) {
             let disk = SimulatedDisk::new();
             disk.fail_at(Fault::Operation(operation));
-            let Ok(mut wal) = Wal::create(shared(&disk), OPTIONS) else {
+            let Ok(mut wal) = Wal::create(&shared(&disk), OPTIONS) else {
                 continue;
             };
             let mut run = Run { created: true, ..Run::default() };
@@ -241,7 +242,7 @@ fn after_a_failed_operation_nothing_is_acknowledged_any_more() {
 #[test]
 fn a_full_disk_is_named_and_loses_nothing_acknowledged() {
     let disk = SimulatedDisk::new();
-    let mut wal = Wal::create(shared(&disk), OPTIONS).unwrap();
+    let mut wal = Wal::create(&shared(&disk), OPTIONS).unwrap();
     disk.set_capacity(Some(5 * OPTIONS.segment_length / 2));
     let mut acknowledged = Vec::new();
     let error = loop {

@@ -1,4 +1,5 @@
 //! Bytes that change after they were durable: found, named, refused; and never a panic.
+#![allow(clippy::unwrap_used, reason = "the functions of a test are tests too")]
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ type Records = Vec<(Lsn, Vec<u8>)>;
 /// A log of eight groups over three segments, and its records by group.
 fn written() -> (Image, Vec<Records>) {
     let disk = SimulatedDisk::new();
-    let mut wal = Wal::create(Arc::new(disk.clone()), OPTIONS).unwrap();
+    let mut wal = Wal::create(&shared(disk.clone()), OPTIONS).unwrap();
     let mut groups = Vec::new();
     for group in 0..8_u8 {
         let records = (0..=group % 3).map(|record| vec![16 * group + record; 900]);
@@ -24,8 +25,12 @@ fn written() -> (Image, Vec<Records>) {
     (disk.cached_image(), groups)
 }
 
+fn shared(disk: SimulatedDisk) -> Arc<dyn Disk> {
+    Arc::new(disk)
+}
+
 fn open(image: Image) -> Result<Records, OpenError> {
-    let (_, recovered) = Wal::open(Arc::new(image.into_disk()), OPTIONS)?;
+    let (_, recovered) = Wal::open(&shared(image.into_disk()), OPTIONS)?;
     let records = recovered.records().map(Result::unwrap);
     Ok(records.map(|record| (record.lsn, record.payload)).collect())
 }
@@ -105,10 +110,10 @@ fn a_wiped_log_is_refused_and_an_empty_directory_is_new() {
          was the directory wiped?, found no such file"
     );
     let disk: Arc<dyn Disk> = Arc::new(image.clone().into_disk());
-    assert!(matches!(Wal::open_or_create(disk, OPTIONS), Err(OpenError::Damaged(_))));
+    assert!(matches!(Wal::open_or_create(&disk, OPTIONS), Err(OpenError::Damaged(_))));
     image.files_mut().clear();
     assert!(matches!(open(image.clone()), Err(OpenError::NotFound)));
-    assert!(Wal::open_or_create(Arc::new(image.into_disk()), OPTIONS).unwrap().1.created);
+    assert!(Wal::open_or_create(&shared(image.into_disk()), OPTIONS).unwrap().1.created);
 }
 
 #[test]
@@ -132,7 +137,7 @@ fn a_segment_from_elsewhere_is_no_part_of_this_log() {
 fn a_position_that_is_no_record_is_an_error() {
     let (image, groups) = written();
     let disk: Arc<dyn Disk> = Arc::new(image.into_disk());
-    let (wal, recovered) = Wal::open(disk, OPTIONS).unwrap();
+    let (wal, recovered) = Wal::open(&disk, OPTIONS).unwrap();
     let starts: Vec<_> = groups.concat().into_iter().map(|(lsn, _)| lsn).collect();
     for position in (0..recovered.end.0 + 5000).map(Lsn) {
         assert_eq!(wal.reader().read(position).is_ok(), starts.contains(&position), "{position}");
@@ -235,7 +240,7 @@ proptest! {
             apply(&change, image.files_mut().get_mut(&names[file]).unwrap());
         }
         let disk: Arc<dyn Disk> = Arc::new(image.into_disk());
-        if let Ok((mut wal, recovered)) = Wal::open(Arc::clone(&disk), OPTIONS) {
+        if let Ok((mut wal, recovered)) = Wal::open(&disk, OPTIONS) {
             let mut expected: Vec<_> = recovered.records().map(Result::unwrap).collect();
             let reader = wal.reader();
             for size in [10, 5000, 9000] {
@@ -245,7 +250,7 @@ proptest! {
                 expected.push(reader.read(lsn).unwrap());
             }
             drop(wal);
-            let (_, recovered) = Wal::open(disk, OPTIONS).unwrap();
+            let (_, recovered) = Wal::open(&disk, OPTIONS).unwrap();
             let found: Vec<_> = recovered.records().map(Result::unwrap).collect();
             prop_assert!(found == expected);
         }

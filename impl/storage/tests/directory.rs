@@ -1,4 +1,5 @@
 //! The log on a real directory: what a node does in its life.
+#![allow(clippy::unwrap_used, reason = "the functions of a test are tests too")]
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ fn records_of_many_groups_and_segments_are_there_after_a_restart() {
     let options = Options { owner: 1, segment_length: 64 << 10 };
     let mut expected = Vec::new();
     for start in 0..3_u8 {
-        let (mut wal, recovered) = Wal::open_or_create(disk(directory.path()), options).unwrap();
+        let (mut wal, recovered) = Wal::open_or_create(&disk(directory.path()), options).unwrap();
         assert_eq!(recovered.created, start == 0);
         assert_eq!(recovered.cut, None);
         let found: Vec<_> = recovered.records().map(Result::unwrap).collect();
@@ -58,11 +59,11 @@ fn a_directory_serves_one_process_at_a_time() {
 fn opening_nothing_and_creating_twice_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let options = Options::new(1);
-    let nothing = Wal::open(disk(directory.path()), options).unwrap_err();
+    let nothing = Wal::open(&disk(directory.path()), options).unwrap_err();
     assert!(matches!(nothing, OpenError::NotFound), "{nothing}");
-    drop(Wal::create(disk(directory.path()), options).unwrap());
-    let twice = Wal::create(disk(directory.path()), options).unwrap_err();
+    drop(Wal::create(&disk(directory.path()), options).unwrap());
+    let twice = Wal::create(&disk(directory.path()), options).unwrap_err();
     assert!(matches!(twice, OpenError::Exists), "{twice}");
-    let other = Wal::open(disk(directory.path()), Options::new(2)).unwrap_err();
+    let other = Wal::open(&disk(directory.path()), Options::new(2)).unwrap_err();
     assert_eq!(other.to_string(), "the log belongs to owner 1, not to 2");
 }

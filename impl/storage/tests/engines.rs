@@ -1,4 +1,5 @@
 //! The tree against a `BTreeMap`, and the tree after a crash.
+#![allow(clippy::unwrap_used, reason = "the functions of a test are tests too")]
 
 use std::collections::BTreeMap;
 use std::io;

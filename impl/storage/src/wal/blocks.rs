@@ -1,8 +1,6 @@
 //! A growable byte buffer that starts on a block boundary in memory, as direct writes need.
 
-use super::BLOCK_LENGTH;
-
-const ALIGNMENT: usize = BLOCK_LENGTH as usize;
+use super::BLOCK as ALIGNMENT;
 
 /// Bytes of one group, in place for a direct write.
 #[derive(Debug, Default)]

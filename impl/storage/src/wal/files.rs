@@ -163,7 +163,7 @@ pub(super) fn prepare_segment(
     options: &Options,
     number: u64,
 ) -> Result<Arc<dyn DiskFile>, (&'static str, io::Error)> {
-    const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+    static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
     let unfinished = unfinished_name(number);
     let file = disk.create(&unfinished).map_err(|error| ("create", error))?;
     let mut offset = 0;

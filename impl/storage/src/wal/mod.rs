@@ -38,7 +38,8 @@ pub use recovery::{Cut, Recovered};
 pub use writer::Wal;
 
 /// Groups start at multiples of this, and writes cover multiples of it: the unit of direct writes.
-pub const BLOCK_LENGTH: u64 = 4096;
+pub const BLOCK_LENGTH: u64 = BLOCK as u64;
+const BLOCK: usize = 4096;
 
 /// The longest payload of one record: four times the 1 MiB that a frame between nodes may carry.
 /// A segment must have room for one such record, see [`Options::segment_length`].
@@ -80,7 +81,7 @@ impl Options {
 
     fn validate(&self) -> Result<(), OpenError> {
         let length = self.segment_length;
-        if length.is_multiple_of(BLOCK_LENGTH) && length >= 2 * BLOCK_LENGTH && length <= 1 << 30 {
+        if length.is_multiple_of(BLOCK_LENGTH) && (2 * BLOCK_LENGTH..=1 << 30).contains(&length) {
             Ok(())
         } else {
             Err(OpenError::SegmentLength { length })

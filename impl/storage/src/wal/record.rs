@@ -18,8 +18,8 @@
 
 use super::Lsn;
 
-pub(super) const HEADER_LENGTH: u64 = 40;
-const HEADER: usize = HEADER_LENGTH as usize;
+const HEADER: usize = 40;
+pub(super) const HEADER_LENGTH: u64 = HEADER as u64;
 /// Records start at multiples of this.
 pub(super) const ALIGNMENT: u64 = 8;
 
@@ -183,12 +183,19 @@ mod tests {
     fn golden_bytes() {
         let mut bytes = encoded(b"abc");
         mark_last(&mut bytes);
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(
-            hex,
-            "7bee6a70030000000020000000000000001000000000000007000000000000000101000000000000\
-             6162630000000000"
-        );
+        let expected: Vec<u8> = [
+            &[0x7b, 0xee, 0x6a, 0x70][..], // crc32c
+            &[3, 0, 0, 0],                 // payload length
+            &[0, 0x20, 0, 0, 0, 0, 0, 0],  // lsn 8192
+            &[0, 0x10, 0, 0, 0, 0, 0, 0],  // durable 4096
+            &[7, 0, 0, 0, 0, 0, 0, 0],     // stream
+            &[1, 1],                       // a payload, the last of its group
+            &[0; 6],
+            b"abc",
+            &[0; 5], // up to a multiple of 8
+        ]
+        .concat();
+        assert_eq!(bytes, expected);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::error::{Damage, OpenError};
 use super::files::{self, Header, Magic, open_io};
 use super::reader::{Records, Shared, WalReader, in_memory};
 use super::record::{self, Bad, Kind};
-use super::{BLOCK_LENGTH, Lsn, Options};
+use super::{BLOCK, BLOCK_LENGTH, Lsn, Options};
 use crate::disk::Disk;
 
 /// What a log held when it was opened.
@@ -285,7 +285,7 @@ fn erase_segment(
     bytes: &[u8],
     from: u64,
 ) -> Result<(), OpenError> {
-    const ZEROS: [u8; BLOCK_LENGTH as usize] = [0; BLOCK_LENGTH as usize];
+    const ZEROS: [u8; BLOCK] = [0; BLOCK];
     let name = files::segment_name(number);
     let file = disk.open(&name).map_err(|error| open_io("open", &name, error))?;
     let blocks = bytes[in_memory(from)..].chunks(ZEROS.len());

@@ -1,5 +1,6 @@
 //! Appending and committing.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use super::blocks::Blocks;
@@ -45,15 +46,15 @@ impl Wal {
     /// # Errors
     /// [`OpenError::Exists`] when there is a log, [`OpenError::Damaged`] when there is part of one,
     /// or what the disk reports.
-    pub fn create(disk: Arc<dyn Disk>, options: Options) -> Result<Self, OpenError> {
+    pub fn create(disk: &Arc<dyn Disk>, options: Options) -> Result<Self, OpenError> {
         options.validate()?;
-        match find_log(&disk)? {
+        match find_log(disk)? {
             Found::Nothing => {
-                files::create_log(&disk, &options)?;
+                files::create_log(disk, &options)?;
                 Self::open(disk, options).map(|(wal, _)| wal)
             }
             Found::Log(names) => {
-                recovery::check_files(&disk, &options, &names)?;
+                recovery::check_files(disk, &options, &names)?;
                 Err(OpenError::Exists)
             }
         }
@@ -65,19 +66,19 @@ impl Wal {
     /// [`OpenError::NotFound`] where there is no log, [`OpenError::Damaged`] when durable bytes
     /// are missing or changed, or what the disk reports. A node must not start on any of them: only
     /// who set it up knows whether this node has ever voted.
-    pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Self, Recovered), OpenError> {
+    pub fn open(disk: &Arc<dyn Disk>, options: Options) -> Result<(Self, Recovered), OpenError> {
         options.validate()?;
-        let Found::Log(names) = find_log(&disk)? else {
+        let Found::Log(names) = find_log(disk)? else {
             return Err(OpenError::NotFound);
         };
         for name in names.iter().filter(|name| files::is_unfinished(name)) {
             disk.remove(name).map_err(|error| files::open_io("remove", name, error))?;
         }
-        let last = recovery::check_files(&disk, &options, &names)?;
+        let last = recovery::check_files(disk, &options, &names)?;
         disk.sync_directory().map_err(|error| {
             files::open_io("sync the directory of", files::IDENTITY_NAME, error)
         })?;
-        let recovered = recovery::recover(&disk, &options, last)?;
+        let recovered = recovery::recover(disk, &options, last)?;
         let shared = Arc::clone(&recovered.reader.shared);
         let (number, _) = files::locate(&options, recovered.end);
         let name = files::segment_name(number);
@@ -101,13 +102,13 @@ impl Wal {
     /// # Errors
     /// As for `open` and `create`.
     pub fn open_or_create(
-        disk: Arc<dyn Disk>,
+        disk: &Arc<dyn Disk>,
         options: Options,
     ) -> Result<(Self, Recovered), OpenError> {
         options.validate()?;
-        let created = matches!(find_log(&disk)?, Found::Nothing);
+        let created = matches!(find_log(disk)?, Found::Nothing);
         if created {
-            files::create_log(&disk, &options)?;
+            files::create_log(disk, &options)?;
         }
         let (wal, mut recovered) = Self::open(disk, options)?;
         recovered.created = created;
@@ -240,11 +241,11 @@ impl Wal {
             return self.shared.disk.open(&file).map_err(|source| failed("open", source));
         }
         files::prepare_segment(&self.shared.disk, options, number).map_err(|(action, source)| {
-            match source.kind() {
-                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-                    WriteError::DiskFull { file: file.clone(), length: options.segment_length }
-                }
-                _ => failed(action, source),
+            let kind = source.kind();
+            if kind == ErrorKind::StorageFull || kind == ErrorKind::QuotaExceeded {
+                WriteError::DiskFull { file: file.clone(), length: options.segment_length }
+            } else {
+                failed(action, source)
             }
         })
     }
