@@ -19,7 +19,9 @@
 //!
 //! Modules in reading order: [`token`] and [`history`] are the nouns, [`model`] says what a legal
 //! step is and [`models`] has ready ones, [`search`] decides one partition, [`checker`] a whole
-//! history.
+//! history, [`replay`] checks the evidence for *legal*, [`format`](mod@format) reads files, [`shrink`]
+//! and [`explain`] make the evidence for *illegal* readable;
+//! [`judge`](mod@judge) does all of it.
 //!
 //! Architecture invariant: this crate knows no database, no network and no other crate of this
 //! workspace; an oracle that shares code with the accused proves little.
@@ -38,8 +40,19 @@ pub mod search;
 
 pub mod checker;
 
+pub mod replay;
+
+pub mod format;
+
+pub mod shrink;
+
+pub mod explain;
+
+pub mod judge;
+
 pub use checker::{Budget, Illegal, Legal, Undecided, Verdict, check};
 pub use history::Operation;
 pub use model::{Model, Nature};
 pub use models::cell::{Cell, CellAction, CellCall, Condition, PutIfOutcome};
+pub use models::key_value::{KeyValue, KeyValueAction, KeyValueCall};
 pub use token::{Names, Token};

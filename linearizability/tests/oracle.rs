@@ -3,6 +3,8 @@
 //! ambiguous and distinct values. Every legal verdict must come with a linearization that the
 //! oracle's own semantics accept.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use lincheck::{
     Budget, Cell, CellAction, CellCall, Condition, Operation, PutIfOutcome, Token, Verdict, check,
 };
@@ -158,10 +160,10 @@ fn history(draws: &[Draw], style: u8, unknown_share: u8) -> Vec<Operation<CellAc
             }
         };
         // An unknown operation took effect in half of the cases.
-        if !unknown || draw.tells {
-            if let Some(after) = perform(*state, &action) {
-                *state = after;
-            }
+        if (!unknown || draw.tells)
+            && let Some(after) = perform(*state, &action)
+        {
+            *state = after;
         }
         actions[at] = Some(action);
     }

@@ -1,3 +1,4 @@
 //! Ready models.
 
 pub mod cell;
+pub mod key_value;

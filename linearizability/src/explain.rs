@@ -1,0 +1,271 @@
+//! Tells a person why a history is illegal: the few operations that show it, in words and as a
+//! picture with a lane for each process.
+
+use std::fmt::Write as _;
+
+use crate::format::{Document, Fault, Vocabulary};
+use crate::history::Operation;
+use crate::model::{Model, Nature};
+use crate::models::cell::{Cell, CellAction, CellCall, CellValue, Condition, PutIfOutcome};
+use crate::models::key_value::{KeyValue, KeyValueAction, KeyValueCall};
+use crate::token::Names;
+use crate::{Budget, Verdict, check};
+
+mod lanes;
+
+/// Puts a model's things into words.
+pub trait Speech<M: Model> {
+    /// `put 7`, `get -> 7`.
+    fn action(&self, operation: &Operation<M::Action>) -> String;
+    /// `7`, `absent`.
+    fn state(&self, state: &M::State) -> String;
+    /// `k1`.
+    fn key(&self, key: &M::Key) -> String;
+}
+
+/// Words for cells.
+#[derive(Clone, Copy, Debug)]
+pub struct CellSpeech<'a> {
+    /// What operations are called.
+    pub vocabulary: Vocabulary,
+    /// What tokens are called.
+    pub names: &'a Names,
+}
+
+impl CellSpeech<'_> {
+    fn value(&self, value: CellValue) -> String {
+        match (value, self.vocabulary) {
+            (Some(token), _) => self.names.show(token).to_string(),
+            (None, Vocabulary::Item) => "absent".to_owned(),
+            (None, Vocabulary::Register | Vocabulary::CasRegister) => "nil".to_owned(),
+        }
+    }
+}
+
+impl Speech<Cell> for CellSpeech<'_> {
+    fn action(&self, operation: &Operation<CellAction>) -> String {
+        let name = self.vocabulary.name(operation.action.call);
+        let show = |token| self.names.show(token);
+        match operation.action.call {
+            CellCall::Get { .. } if !operation.is_known() => format!("{name} -> ?"),
+            CellCall::Get { seen } => format!("{name} -> {}", self.value(seen)),
+            CellCall::Put { value } => format!("{name} {}", show(value)),
+            CellCall::Delete => name.to_owned(),
+            CellCall::PutIf { condition, value, outcome } => {
+                let value = show(value);
+                let asked = match (condition, self.vocabulary) {
+                    (Condition::Equals(from), Vocabulary::Item) => {
+                        format!("{name} {} then {value}", show(from))
+                    }
+                    (Condition::Equals(from), _) => format!("{name} {} to {value}", show(from)),
+                    (Condition::EqualsNil, _) => format!("{name} nil to {value}"),
+                    (Condition::Absent, _) => format!("{name} absent then {value}"),
+                    (Condition::Exists, _) => format!("{name} exists then {value}"),
+                };
+                match outcome {
+                    PutIfOutcome::Applied => asked,
+                    PutIfOutcome::Refused { old: None } => format!("{asked} -> refused"),
+                    PutIfOutcome::Refused { old: Some(old) } => {
+                        format!("{asked} -> refused, was {}", self.value(old))
+                    }
+                }
+            }
+        }
+    }
+
+    fn state(&self, state: &CellValue) -> String {
+        self.value(*state)
+    }
+
+    fn key(&self, key: &crate::Token) -> String {
+        self.names.show(*key).to_string()
+    }
+}
+
+/// Words for key-value pairs.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyValueSpeech<'a> {
+    /// What keys are called.
+    pub names: &'a Names,
+}
+
+impl Speech<KeyValue> for KeyValueSpeech<'_> {
+    fn action(&self, operation: &Operation<KeyValueAction>) -> String {
+        match &operation.action.call {
+            KeyValueCall::Get { .. } if !operation.is_known() => "get -> ?".to_owned(),
+            KeyValueCall::Get { seen } => format!("get -> {seen:?}"),
+            KeyValueCall::Put { value } => format!("put {value:?}"),
+            KeyValueCall::Append { value } => format!("append {value:?}"),
+        }
+    }
+
+    fn state(&self, state: &std::sync::Arc<str>) -> String {
+        format!("{state:?}")
+    }
+
+    fn key(&self, key: &crate::Token) -> String {
+        self.names.show(*key).to_string()
+    }
+}
+
+/// A counterexample for a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// One sentence: what is impossible.
+    pub summary: String,
+    /// The whole story, several lines.
+    pub prose: String,
+    /// Lanes per process, several lines.
+    pub picture: String,
+}
+
+/// How many states a sentence lists.
+const STATES_LISTED_MAX: usize = 6;
+
+/// Explains why the operations of `document` at `kept`, all of one key, are illegal; nothing if
+/// they are not.
+#[must_use]
+pub fn explain<M: Model>(
+    document: &Document<M::Action>,
+    kept: &[usize],
+    model: &M,
+    speech: &impl Speech<M>,
+) -> Option<Explanation> {
+    let part: Vec<_> = kept.iter().map(|at| document.operations[*at].clone()).collect();
+    let Verdict::Illegal(illegal) = check(&part, model, &Budget::unlimited()) else { return None };
+    let failing = &part[illegal.position];
+    let name = |operation: &Operation<M::Action>| {
+        let action = speech.action(operation);
+        format!("{action} by process {} (line {})", operation.process, operation.index)
+    };
+    let key = speech.key(&illegal.key);
+    let mut states: Vec<String> =
+        illegal.states.iter().take(STATES_LISTED_MAX).map(|state| speech.state(state)).collect();
+    if illegal.states.len() > STATES_LISTED_MAX {
+        states.push("..".to_owned());
+    }
+    let summary =
+        format!("key {key}: no order of {} operations allows {}", part.len(), name(failing));
+
+    let returned = failing.returned.unwrap_or(failing.invoked);
+    let mut prose = format!("{}, which returned at {returned}.\n", name(failing));
+    let _ = writeln!(
+        prose,
+        "Whatever order the operations before took effect in, key {key} could just before that \
+         only hold {}.",
+        states.join(" or ")
+    );
+    let others = || part.iter().enumerate().filter(|(at, _)| *at != illegal.position);
+    for (_, other) in others().filter(|(_, other)| other.precedes(failing)) {
+        let _ = writeln!(
+            prose,
+            "It must come after {}, which returned at {}, before it was invoked at {}.",
+            name(other),
+            other.returned.unwrap_or(other.invoked),
+            failing.invoked
+        );
+    }
+    for (_, other) in others().filter(|(_, other)| !other.precedes(failing)) {
+        let when = match other.returned {
+            _ if failing.precedes(other) => "was invoked only after it",
+            Some(_) => "was running at the same time",
+            None => "has no known outcome",
+        };
+        let _ = writeln!(prose, "{} {when}.", name(other));
+    }
+    source_sentences(&part, illegal.position, model, &name, &mut prose);
+    let labels: Vec<String> = part.iter().map(|operation| speech.action(operation)).collect();
+    let picture = lanes::draw(&part, &labels, illegal.position, &document.faults);
+    Some(Explanation { summary, prose, picture })
+}
+
+/// Where what the failing operation saw can come from, and why it is too late for that.
+fn source_sentences<M: Model>(
+    part: &[Operation<M::Action>],
+    failing: usize,
+    model: &M,
+    name: &impl Fn(&Operation<M::Action>) -> String,
+    prose: &mut String,
+) {
+    let reader = &part[failing];
+    let is_source = |at: &usize| {
+        *at != failing
+            && !reader.precedes(&part[*at])
+            && model.depends(&reader.action, &part[*at].action)
+    };
+    let sources: Vec<usize> = (0..part.len()).filter(is_source).collect();
+    if sources.is_empty() {
+        prose.push_str("None of these operations wrote what it saw.\n");
+    }
+    for source in sources {
+        let write = &part[source];
+        let overwriting = part.iter().find(|other| {
+            model.nature(&other.action) != Nature::Pure
+                && !model.depends(&reader.action, &other.action)
+                && write.precedes(other)
+                && other.precedes(reader)
+        });
+        if let Some(other) = overwriting {
+            let _ = writeln!(
+                prose,
+                "What it saw can come from {}, but {} came after that and returned before it was \
+                 invoked.",
+                name(write),
+                name(other)
+            );
+        } else {
+            let _ = writeln!(prose, "What it saw can come from {}.", name(write));
+        }
+    }
+}
+
+/// Lists the operations of a counterexample, one per line.
+#[must_use]
+pub fn list<M: Model>(
+    document: &Document<M::Action>,
+    kept: &[usize],
+    speech: &impl Speech<M>,
+) -> String {
+    let mut text = String::new();
+    for operation in kept.iter().map(|at| &document.operations[*at]) {
+        let returned = operation.returned.map_or("?".to_owned(), |returned| returned.to_string());
+        let _ = writeln!(
+            text,
+            "line {:<6} process {:<4} {} .. {returned}  {}",
+            operation.index,
+            operation.process,
+            operation.invoked,
+            speech.action(operation)
+        );
+    }
+    text
+}
+
+/// Whether a fault touched the time from `start` to `end`.
+fn overlaps(fault_start: u64, fault_end: u64, start: u64, end: u64) -> bool {
+    fault_start <= end && fault_end >= start
+}
+
+/// A fault from its start to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Band {
+    label: String,
+    start: u64,
+    end: u64,
+}
+
+/// Pairs the starts and ends of faults; what never ended lasts.
+fn bands(faults: &[Fault]) -> Vec<Band> {
+    let mut bands: Vec<Band> = Vec::new();
+    for fault in faults {
+        let node = fault.node.map_or(String::new(), |node| format!(" node {node}"));
+        let label = format!("{}{node}", fault.kind);
+        let open = bands.iter_mut().rev().find(|band| band.label == label && band.end == u64::MAX);
+        match open {
+            Some(band) if fault.ended => band.end = fault.time,
+            _ if fault.ended => bands.push(Band { label, start: 0, end: fault.time }),
+            _ => bands.push(Band { label, start: fault.time, end: u64::MAX }),
+        }
+    }
+    bands
+}

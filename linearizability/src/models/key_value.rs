@@ -1,0 +1,75 @@
+//! Texts under keys: get, put, append. A key that was never written holds the empty text.
+
+use std::sync::Arc;
+
+use crate::model::{Model, Nature};
+use crate::token::Token;
+
+/// Key-value pairs; see the [module](self).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KeyValue;
+
+/// One operation on one key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct KeyValueAction {
+    /// The key.
+    pub key: Token,
+    /// What was asked, and seen.
+    pub call: KeyValueCall,
+}
+
+/// What was asked of a key, and what came back.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum KeyValueCall {
+    /// Read the text.
+    Get {
+        /// What the read returned. Means nothing if the outcome is unknown.
+        seen: Arc<str>,
+    },
+    /// Replace the text.
+    Put {
+        /// The new text.
+        value: Arc<str>,
+    },
+    /// Add to the end of the text.
+    Append {
+        /// What is added.
+        value: Arc<str>,
+    },
+}
+
+impl Model for KeyValue {
+    type Action = KeyValueAction;
+    type State = Arc<str>;
+    type Key = Token;
+
+    fn key(&self, action: &KeyValueAction) -> Token {
+        action.key
+    }
+
+    fn initial(&self) -> Arc<str> {
+        "".into()
+    }
+
+    fn step(&self, state: &Arc<str>, action: &KeyValueAction) -> Option<Arc<str>> {
+        match &action.call {
+            KeyValueCall::Get { seen } => (seen == state).then(|| state.clone()),
+            KeyValueCall::Put { value } => Some(value.clone()),
+            KeyValueCall::Append { value } if value.is_empty() => Some(state.clone()),
+            KeyValueCall::Append { value } => Some([&**state, &**value].concat().into()),
+        }
+    }
+
+    fn nature(&self, action: &KeyValueAction) -> Nature {
+        match action.call {
+            KeyValueCall::Get { .. } => Nature::Pure,
+            KeyValueCall::Put { .. } => Nature::Constant,
+            KeyValueCall::Append { .. } => Nature::Total,
+        }
+    }
+
+    fn depends(&self, dependent: &KeyValueAction, writer: &KeyValueAction) -> bool {
+        matches!(dependent.call, KeyValueCall::Get { .. })
+            && !matches!(writer.call, KeyValueCall::Get { .. })
+    }
+}
