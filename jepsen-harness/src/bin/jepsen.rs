@@ -1,0 +1,227 @@
+//! `jepsen`: fault-injection runs against a cluster of real processes.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use jepsen_harness::binaries::results_directory;
+use jepsen_harness::command::{self, Failure, UNUSABLE, VOID};
+use jepsen_harness::progress::Progress;
+use jepsen_harness::report::{self, Report};
+use jepsen_harness::run::{Outcome, Plan, run};
+use jepsen_harness::schedule::FaultKind;
+use jepsen_harness::verdict::{Row, Verdict, junit, overall, table};
+use jepsen_harness::workload::Load;
+use serde_json::json;
+
+/// Start three nodes, load them, break them, and judge what the clients saw.
+#[derive(Parser)]
+#[command(
+    version,
+    after_help = "Examples:
+  jepsen list
+  jepsen run --faults kill,isolate-leader --seconds 30 --seed 7
+  jepsen run --faults kill-all --seconds 10 --repeat 20
+
+Exit codes: 0 holds, 1 violated, 2 unusable arguments, 3 void or undecided, 101 did not build."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Lists workloads and faults.
+    List,
+    /// Runs one workload under faults; writes history, logs and report.html.
+    Run(RunArguments),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum WorkloadName {
+    /// Reads, puts, conditional puts and deletes of single items with unique values.
+    Item,
+}
+
+#[derive(Args)]
+struct RunArguments {
+    /// What the clients do.
+    #[arg(long, value_enum, default_value_t = WorkloadName::Item)]
+    workload: WorkloadName,
+    /// Which faults take turns, comma-separated; see `jepsen list`. `none` for none.
+    #[arg(long, default_value = "kill,pause,isolate,isolate-leader,kill-all")]
+    faults: String,
+    /// How long the load lasts.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    seconds: u64,
+    /// What everything random follows from.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many runs, with seeds counting up.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    repeat: u64,
+    /// Where history, logs and report go [default: target/jepsen].
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// How many clients, spread over the nodes.
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    clients: u16,
+    /// How many keys are in use at a time.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    keys: u16,
+    /// After how many operations a key is replaced by a fresh one.
+    #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u64).range(1..))]
+    operations_per_key: u64,
+    /// How many operations the clients start per second, all together, at most.
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..))]
+    rate: u64,
+    /// How long a client waits for an answer.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..))]
+    timeout_ms: u64,
+    /// A node to run instead of this workspace's.
+    #[arg(long)]
+    server: Option<PathBuf>,
+    /// Print one JSON document on standard output.
+    #[arg(long)]
+    json: bool,
+    /// Also write the verdicts as JUnit XML.
+    #[arg(long)]
+    junit: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::List => {
+            list();
+            ExitCode::SUCCESS
+        }
+        Command::Run(arguments) => command::main(run_all(arguments)),
+    }
+}
+
+fn list() {
+    println!("workloads:");
+    println!("  {:15}  reads, puts, conditional puts and deletes of single items", "item");
+    println!("faults:");
+    for kind in FaultKind::ALL {
+        println!("  {kind:15}  {}", kind.describe());
+    }
+}
+
+async fn run_all(arguments: RunArguments) -> Result<u8, Failure> {
+    let faults = parse_faults(&arguments.faults).map_err(Failure::with(UNUSABLE))?;
+    let progress = Progress::start();
+    let (server, _) = command::programs(arguments.server.as_ref(), &[])?;
+    let out = arguments.out.clone().unwrap_or_else(|| results_directory("jepsen"));
+    let mut runs = Vec::new();
+    let mut rows: Vec<Row> = Vec::new();
+    for seed in arguments.seed..arguments.seed.saturating_add(arguments.repeat) {
+        let directory =
+            if arguments.repeat == 1 { out.clone() } else { out.join(format!("seed-{seed}")) };
+        let plan = plan(&arguments, &faults, seed, server.clone(), directory);
+        let outcome = run(&plan, &|text| progress.say(text)).await.map_err(Failure::with(VOID))?;
+        let verdict = outcome.verdict();
+        progress.say(&format!("seed {seed}: {verdict}"));
+        write_report(&arguments, &plan, &outcome).map_err(Failure::with(VOID))?;
+        if !arguments.json {
+            println!("seed {seed}: {verdict}\n{}", table(&outcome.rows));
+            if let Some(counterexample) = &outcome.counterexample {
+                println!("{counterexample}");
+            }
+            println!("  report: {}", plan.directory.join("report.html").display());
+        }
+        runs.push(document(seed, &outcome));
+        let seeded = |row: Row| Row { part: format!("seed {seed}: {}", row.part), ..row };
+        rows.extend(outcome.rows.into_iter().map(seeded));
+    }
+    if let Some(file) = &arguments.junit {
+        std::fs::write(file, junit("jepsen", &rows))
+            .map_err(|error| Failure { code: UNUSABLE, error: error.into() })?;
+    }
+    let verdict = overall(&rows);
+    if arguments.json {
+        let count = |wanted: &str| runs.iter().filter(|run| run["verdict"] == wanted).count();
+        let held = count(Verdict::Holds.word());
+        println!("{}", json!({"version": 1, "verdict": verdict, "held": held, "runs": runs}));
+    } else if arguments.repeat > 1 {
+        println!("{} runs: {verdict}", arguments.repeat);
+    }
+    Ok(verdict.exit_code())
+}
+
+fn parse_faults(text: &str) -> anyhow::Result<Vec<FaultKind>> {
+    if text == "none" {
+        return Ok(Vec::new());
+    }
+    text.split(',').map(|name| name.trim().parse().map_err(anyhow::Error::msg)).collect()
+}
+
+fn plan(
+    arguments: &RunArguments,
+    faults: &[FaultKind],
+    seed: u64,
+    server: PathBuf,
+    directory: PathBuf,
+) -> Plan {
+    Plan {
+        server,
+        directory,
+        load_time: Duration::from_secs(arguments.seconds),
+        faults: faults.to_vec(),
+        seed,
+        load: Load {
+            clients: usize::from(arguments.clients),
+            rate: arguments.rate,
+            timeout: Duration::from_millis(arguments.timeout_ms),
+        },
+        keys: usize::from(arguments.keys),
+        operations_per_key: arguments.operations_per_key,
+        // Below this the run says little: the load hardly ever got through.
+        acknowledged_min: 20 * arguments.seconds,
+        faults_min: usize::from(!faults.is_empty() && arguments.seconds >= 4),
+    }
+}
+
+fn write_report(arguments: &RunArguments, plan: &Plan, outcome: &Outcome) -> anyhow::Result<()> {
+    let command = format!(
+        "cargo jepsen run --workload item --faults {} --seconds {} --seed {} --clients {} --keys {} \
+         --rate {} --operations-per-key {} --timeout-ms {}",
+        arguments.faults,
+        arguments.seconds,
+        plan.seed,
+        arguments.clients,
+        arguments.keys,
+        arguments.rate,
+        arguments.operations_per_key,
+        arguments.timeout_ms
+    );
+    let diagrams: Vec<_> = outcome
+        .counterexample
+        .iter()
+        .map(|drawing| ("The illegal part of the history".to_owned(), drawing.clone()))
+        .collect();
+    let report = Report {
+        title: "jepsen run",
+        command: &command,
+        seed: plan.seed,
+        rows: &outcome.rows,
+        diagrams: &diagrams,
+        outcome: Some(outcome),
+    };
+    report::write(&plan.directory.join("report.html"), &report)?;
+    Ok(())
+}
+
+fn document(seed: u64, outcome: &Outcome) -> serde_json::Value {
+    json!({
+        "seed": seed,
+        "verdict": outcome.verdict(),
+        "parts": outcome.rows,
+        "operations": outcome.counts,
+        "faults": outcome.faults,
+        "counterexample": outcome.counterexample,
+        "history": outcome.history,
+    })
+}

@@ -1,0 +1,214 @@
+//! Three nodes as three processes on this machine: started, killed, paused, cut, healed, stopped.
+
+pub mod node;
+mod ports;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use ringleader_client::{Client, Outcome, Status};
+use tokio::time::Instant;
+
+use crate::proxy::Links;
+use node::Node;
+
+/// How many nodes a cluster has: one replication group of three.
+pub const NODES: usize = 3;
+
+/// How long a leader may take to appear once nothing is broken. Elections take a few timeouts of
+/// 300 ms; the rest is for a loaded machine.
+pub const RECOVERY_MAX: Duration = Duration::from_secs(15);
+
+/// A running cluster. Dropping it kills its processes.
+pub struct Cluster {
+    nodes: Vec<Node>,
+    links: Links,
+}
+
+impl Cluster {
+    /// Starts three nodes of the program `server`, everything they write under `directory`, and
+    /// waits until they agree on a leader.
+    ///
+    /// # Errors
+    ///
+    /// If `directory` is not writable, a node does not start, or no leader appears.
+    pub async fn start(server: &Path, directory: &Path) -> Result<Self> {
+        let addresses = ports::free(2 * NODES)?;
+        let (apis, peers) = addresses.split_at(NODES);
+        let links = Links::open(peers).await.context("cannot open a port for the links")?;
+        let mut nodes = Vec::new();
+        for id in 0..NODES {
+            // Where this node dials the others: its own links, which only it uses.
+            let dial = |to: usize| links.get(id, to).map_or(peers[to], super::proxy::Link::address);
+            let group: Vec<SocketAddr> = (0..NODES).map(dial).collect();
+            let node = Node::prepare(server, directory, id, apis[id], peers[id], &group)?;
+            nodes.push(node);
+        }
+        let mut cluster = Self { nodes, links };
+        cluster.start_stopped().await?;
+        cluster.leader(RECOVERY_MAX).await?;
+        Ok(cluster)
+    }
+
+    /// Starts every node that does not run, all at once, and waits until each is ready.
+    ///
+    /// # Errors
+    ///
+    /// If one does not become ready.
+    pub async fn start_stopped(&mut self) -> Result<()> {
+        for node in &mut self.nodes {
+            if !node.runs() {
+                node.spawn()?;
+            }
+        }
+        for node in &mut self.nodes {
+            node.ready().await?;
+        }
+        Ok(())
+    }
+
+    /// The API addresses, by node.
+    #[must_use]
+    pub fn apis(&self) -> Vec<SocketAddr> {
+        self.nodes.iter().map(Node::api).collect()
+    }
+
+    /// One node.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such node.
+    pub fn node(&mut self, id: usize) -> &mut Node {
+        &mut self.nodes[id]
+    }
+
+    /// The network between the nodes.
+    #[must_use]
+    pub fn links(&self) -> &Links {
+        &self.links
+    }
+
+    /// What every node says of itself; `None` where one does not answer.
+    pub async fn statuses(&self) -> Vec<Option<Status>> {
+        let mut statuses = Vec::new();
+        for node in &self.nodes {
+            statuses.push(node.status().await);
+        }
+        statuses
+    }
+
+    /// Waits until a majority agrees on a leader that says so itself, and returns it.
+    ///
+    /// # Errors
+    ///
+    /// If there is none within `patience`.
+    pub async fn leader(&self, patience: Duration) -> Result<usize> {
+        self.agreed(patience, NODES / 2 + 1).await
+    }
+
+    /// Waits until all nodes agree on a leader.
+    ///
+    /// # Errors
+    ///
+    /// If they do not within `patience`.
+    pub async fn settled(&self, patience: Duration) -> Result<usize> {
+        self.agreed(patience, NODES).await
+    }
+
+    async fn agreed(&self, patience: Duration, voices: usize) -> Result<usize> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let statuses = self.statuses().await;
+            if let Some(leader) = leader_by(&statuses, voices) {
+                return Ok(leader);
+            }
+            if Instant::now() >= deadline {
+                let ms = patience.as_millis();
+                bail!("no leader on {voices} nodes within {ms} ms; {}", describe(&statuses));
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Nodes that ended although nobody killed them, and how.
+    pub fn deserters(&mut self) -> Vec<String> {
+        self.nodes.iter_mut().filter_map(Node::deserted).collect()
+    }
+
+    /// The files in which the nodes' logs are.
+    #[must_use]
+    pub fn logs(&self) -> Vec<PathBuf> {
+        self.nodes.iter().map(|node| node.log().to_owned()).collect()
+    }
+
+    /// Asks every node to stop and waits for it; says which did not end with exit code 0.
+    ///
+    /// # Errors
+    ///
+    /// If a node had to be killed or ended badly.
+    pub async fn stop(mut self) -> Result<()> {
+        for node in &mut self.nodes {
+            node.terminate()?;
+        }
+        for node in &mut self.nodes {
+            node.ended().await?;
+        }
+        Ok(())
+    }
+}
+
+/// The leader of the highest term in sight, if it claims so itself and `voices` nodes, itself
+/// included, name it in that same term.
+fn leader_by(statuses: &[Option<Status>], voices: usize) -> Option<usize> {
+    let term = statuses.iter().flatten().map(|status| status.term).max()?;
+    let of_term = |status: &&Status| status.term == term;
+    let leader =
+        statuses.iter().flatten().filter(of_term).find(|status| status.role == "leader")?;
+    let followers =
+        statuses.iter().flatten().filter(of_term).filter(|one| one.leader == Some(leader.id));
+    if followers.count() < voices {
+        return None;
+    }
+    usize::try_from(leader.id).ok()
+}
+
+fn describe(statuses: &[Option<Status>]) -> String {
+    let one = |(id, status): (usize, &Option<Status>)| match status {
+        Some(status) => format!("node {id} is {} in term {}", status.role, status.term),
+        None => format!("node {id} does not answer"),
+    };
+    statuses.iter().enumerate().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// Asks one node for its status, once.
+pub(crate) async fn status_of(api: SocketAddr, patience: Duration) -> Option<Status> {
+    match Client::new(api, patience).status().await {
+        Outcome::Ok(status) => Some(status),
+        Outcome::ConditionFailed { .. } | Outcome::Refused(_) | Outcome::Unknown(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(id: u64, term: u64, role: &str, leader: Option<u64>) -> Status {
+        Status { id, term, role: role.into(), leader, commit: 0, applied: 0, last: 0 }
+    }
+
+    #[test]
+    fn a_leader_needs_its_own_claim_and_enough_voices() {
+        let follower = Some(status(0, 3, "follower", Some(1)));
+        let leader = Some(status(1, 3, "leader", Some(1)));
+        let old = Some(status(2, 2, "leader", Some(2)));
+        let two = [follower.clone(), leader.clone(), old];
+        assert_eq!(leader_by(&two, 2), Some(1), "the old leader of term 2 has no say");
+        assert_eq!(leader_by(&two, 3), None);
+        let candidate = Some(status(2, 4, "candidate", None));
+        let unelected = [follower, leader, candidate];
+        assert_eq!(leader_by(&unelected, 2), None, "a newer term has no leader yet");
+        assert_eq!(leader_by(&[None, None, None], 2), None);
+    }
+}

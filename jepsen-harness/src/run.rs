@@ -1,0 +1,266 @@
+//! One fault-injection run from start to verdict.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::cluster::{Cluster, RECOVERY_MAX};
+use crate::generator::{Generator, Random};
+use crate::history::Line;
+use crate::judge::{Judgement, judge};
+use crate::nemesis::{Effect, FaultReport, torment};
+use crate::recorder::Recorder;
+use crate::schedule::{self, FaultKind, PlannedFault};
+use crate::verdict::{Row, Verdict, grouped, overall};
+use crate::workload::{Counts, Load, Workload, create_table};
+
+/// Everything that decides a run; the same plan with the same seed does the same.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The program of the node.
+    pub server: PathBuf,
+    /// Where history, logs and data go.
+    pub directory: PathBuf,
+    /// How long the load lasts.
+    pub load_time: Duration,
+    /// Which faults strike.
+    pub faults: Vec<FaultKind>,
+    /// What everything random follows from.
+    pub seed: u64,
+    /// How the clients behave.
+    pub load: Load,
+    /// How many keys are in use at a time.
+    pub keys: usize,
+    /// After how many operations a key is replaced.
+    pub operations_per_key: u64,
+    /// Fewer acknowledged operations void the run.
+    pub acknowledged_min: u64,
+    /// Fewer faults void the run.
+    pub faults_min: usize,
+}
+
+/// What a run left behind.
+pub struct Outcome {
+    /// The verdict of each part.
+    pub rows: Vec<Row>,
+    /// Every line of the history.
+    pub lines: Vec<Line>,
+    /// What each fault did.
+    pub faults: Vec<FaultReport>,
+    /// How many operations ended in which way.
+    pub counts: Counts,
+    /// The illegal part of the history, if it has one.
+    pub counterexample: Option<String>,
+    /// The file with the history.
+    pub history: PathBuf,
+}
+
+impl Outcome {
+    /// The verdict of the run.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        overall(&self.rows)
+    }
+}
+
+/// Runs a plan. What goes wrong with the *cluster* is a row of the outcome.
+///
+/// # Errors
+///
+/// If the run cannot be set up: no directory, no port, a server that does not start.
+pub async fn run(plan: &Plan, progress: &dyn Fn(&str)) -> Result<Outcome> {
+    prepare(&plan.directory)?;
+    let history = plan.directory.join("history.jsonl");
+    let recorder = Recorder::create(&history)
+        .with_context(|| format!("cannot write {}", history.display()))?;
+    let recorder = Arc::new(recorder);
+
+    progress("starting three nodes");
+    let mut cluster = Cluster::start(&plan.server, &plan.directory).await?;
+    let apis = cluster.apis();
+    let leader = cluster.leader(RECOVERY_MAX).await?;
+    create_table(apis[leader]).await?;
+    progress(&format!("node {leader} leads; load begins"));
+
+    let mut random = Random::new(plan.seed);
+    let strikes = schedule::plan(&plan.faults, plan.load_time, apis.len(), &mut random);
+    let generator = Generator::new(Random::new(random.draw()), plan.keys, plan.operations_per_key);
+    let mut workload =
+        Workload::start(&plan.load, &apis, generator, Arc::clone(&recorder), &mut random);
+
+    let mut faults = Vec::new();
+    let mut findings = Vec::new();
+    let loaded =
+        load(&mut cluster, &workload, &recorder, &strikes, plan.load_time, progress, &mut faults);
+    let survived = loaded.await;
+    workload.stop().await?;
+    match survived {
+        Ok(()) => findings.extend(heal(&cluster, &mut workload, progress).await),
+        Err(error) => findings.push(violated("cluster survives the faults", &error)),
+    }
+    let counts = workload.counts();
+    findings.extend(nodes_row(cluster, &workload.surprises()).await);
+
+    progress("checking the history");
+    let lines = recorder.finish().with_context(|| format!("cannot write {}", history.display()))?;
+    let judgement = judge(&lines)?;
+    let mut rows = vec![operations_row(plan, counts), faults_row(plan, &strikes, &faults)];
+    rows.extend(findings);
+    rows.push(history_row(&judgement));
+    let counterexample = match judgement {
+        Judgement::Illegal { explanation, .. } => Some(explanation),
+        Judgement::Legal { .. } | Judgement::Undecided { .. } => None,
+    };
+    Ok(Outcome { rows, lines, faults, counts, counterexample, history })
+}
+
+/// Makes the directory, and removes what an earlier run left in it.
+fn prepare(directory: &Path) -> Result<()> {
+    fs::create_dir_all(directory)
+        .with_context(|| format!("cannot make {}", directory.display()))?;
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        // Only names that a run makes: the directory may be anybody's.
+        if name.starts_with("data-") && path.is_dir() {
+            fs::remove_dir_all(&path)?;
+        } else if name.starts_with("node-") && path.is_file() {
+            fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Strikes while the clients work, for at least the planned time.
+async fn load(
+    cluster: &mut Cluster,
+    workload: &Workload,
+    recorder: &Recorder,
+    strikes: &[PlannedFault],
+    load_time: Duration,
+    progress: &dyn Fn(&str),
+    faults: &mut Vec<FaultReport>,
+) -> Result<()> {
+    let start = Instant::now();
+    let strike = async {
+        torment(cluster, recorder, strikes, start, progress, faults).await?;
+        tokio::time::sleep_until(start + load_time).await;
+        Ok(())
+    };
+    let tell = async {
+        let mut second = interval(Duration::from_secs(2));
+        second.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        second.tick().await;
+        loop {
+            second.tick().await;
+            let Counts { acknowledged, failed, unknown } = workload.counts();
+            progress(&format!(
+                "{} operations acknowledged, {failed} failed, {unknown} unknown",
+                grouped(acknowledged)
+            ));
+        }
+    };
+    tokio::select! {
+        result = strike => result,
+        () = tell => Ok(()),
+    }
+}
+
+/// With everything healed: all nodes follow one leader, and every key can be read.
+async fn heal(cluster: &Cluster, workload: &mut Workload, progress: &dyn Fn(&str)) -> Option<Row> {
+    const PART: &str = "final reads after the heal";
+    cluster.links().heal();
+    let settled = Instant::now();
+    if let Err(error) = cluster.settled(RECOVERY_MAX).await {
+        return Some(violated(PART, &error));
+    }
+    let settled_ms = settled.elapsed().as_millis();
+    progress("load over, everything healed; reading every key once more");
+    Some(match workload.read_all(&cluster.apis()).await {
+        Ok(keys) => {
+            let keys = grouped(keys as u64);
+            Row::new(
+                PART,
+                Verdict::Holds,
+                format!("{keys} keys read, leader after {settled_ms} ms"),
+            )
+        }
+        Err(error) => violated(PART, &error),
+    })
+}
+
+/// The nodes did nothing odd, and stop when asked.
+async fn nodes_row(mut cluster: Cluster, surprises: &[String]) -> Option<Row> {
+    const PART: &str = "nodes behave";
+    let mut oddities = cluster.deserters();
+    oddities.extend_from_slice(surprises);
+    if let Err(error) = cluster.stop().await {
+        oddities.push(format!("{error:#}"));
+    }
+    Some(if oddities.is_empty() {
+        Row::new(PART, Verdict::Holds, "none ended by itself, all stopped when asked")
+    } else {
+        Row::new(PART, Verdict::Violated, oddities.join("; "))
+    })
+}
+
+fn violated(part: &str, error: &anyhow::Error) -> Row {
+    Row::new(part, Verdict::Violated, format!("{error:#}"))
+}
+
+fn operations_row(plan: &Plan, counts: Counts) -> Row {
+    let Counts { acknowledged, failed, unknown } = counts;
+    let enough = acknowledged >= plan.acknowledged_min;
+    let mut detail = format!(
+        "{} acknowledged, {} failed, {} unknown",
+        grouped(acknowledged),
+        grouped(failed),
+        grouped(unknown)
+    );
+    if !enough {
+        detail = format!("{detail}; at least {} wanted", grouped(plan.acknowledged_min));
+    }
+    Row::new("operations", if enough { Verdict::Holds } else { Verdict::Void }, detail)
+}
+
+fn faults_row(plan: &Plan, strikes: &[PlannedFault], faults: &[FaultReport]) -> Row {
+    const PART: &str = "faults had an effect";
+    let idle: Vec<String> = faults
+        .iter()
+        .filter_map(|fault| match &fault.effect {
+            Effect::None(text) => Some(format!("{}: {text}", fault.title())),
+            Effect::Measured(_) => None,
+        })
+        .collect();
+    if !idle.is_empty() {
+        return Row::new(PART, Verdict::Void, format!("without effect: {}", idle.join("; ")));
+    }
+    let titles: Vec<String> = faults.iter().map(FaultReport::title).collect();
+    let detail = format!("{} of {}: {}", faults.len(), strikes.len(), titles.join(", "));
+    if faults.len() < plan.faults_min {
+        let detail = format!("{detail}; at least {} wanted", plan.faults_min);
+        return Row::new(PART, Verdict::Void, detail);
+    }
+    Row::new(PART, Verdict::Holds, detail)
+}
+
+fn history_row(judgement: &Judgement) -> Row {
+    const PART: &str = "history is linearizable";
+    match judgement {
+        Judgement::Legal { operations, took } => {
+            let operations = grouped(*operations as u64);
+            let detail = format!("{operations} operations checked in {} ms", took.as_millis());
+            Row::new(PART, Verdict::Holds, detail)
+        }
+        Judgement::Illegal { key, .. } => {
+            Row::new(PART, Verdict::Violated, format!("no order explains the operations on {key}"))
+        }
+        Judgement::Undecided { reason } => {
+            Row::new(PART, Verdict::Void, format!("undecided: {reason} ran out"))
+        }
+    }
+}

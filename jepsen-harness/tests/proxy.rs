@@ -1,0 +1,85 @@
+//! A link carries until it is cut, carries nothing while it is cut, and carries again when healed;
+//! and its counters say so, because a fault without a measured effect voids a run.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::net::SocketAddr;
+
+use jepsen_harness::proxy::{Link, Links, Traffic};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// A listener that returns whatever it is sent.
+async fn echo() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                let (mut read, mut write) = stream.split();
+                // A cut resets the connection under us: that is the subject of the test.
+                let _reset = tokio::io::copy(&mut read, &mut write).await;
+            });
+        }
+    });
+    address
+}
+
+async fn echoes(stream: &mut TcpStream) -> bool {
+    let mut answer = [0; 5];
+    stream.write_all(b"hello").await.is_ok()
+        && stream.read_exact(&mut answer).await.is_ok()
+        && &answer == b"hello"
+}
+
+/// Whether a fresh connection through the link works.
+async fn reaches(address: SocketAddr) -> bool {
+    match TcpStream::connect(address).await {
+        Ok(mut stream) => echoes(&mut stream).await,
+        Err(_) => false,
+    }
+}
+
+#[tokio::test]
+async fn a_cut_closes_connections_and_refuses_new_ones_until_healed() {
+    let link = Link::open(echo().await).await.unwrap();
+    let mut stream = TcpStream::connect(link.address()).await.unwrap();
+    assert!(echoes(&mut stream).await);
+    assert_eq!(link.traffic(), Traffic { dropped: 0, refused: 0, carried: 10 });
+
+    link.cut();
+    assert!(!echoes(&mut stream).await, "the open connection was closed");
+    assert!(!reaches(link.address()).await, "a new one is closed at once");
+    assert_eq!(link.traffic(), Traffic { dropped: 1, refused: 1, carried: 10 });
+
+    link.heal();
+    assert!(reaches(link.address()).await);
+    assert!(!echoes(&mut stream).await, "healing does not revive what was closed");
+}
+
+#[tokio::test]
+async fn a_cut_of_one_direction_leaves_the_other() {
+    let peers = [echo().await, echo().await, echo().await];
+    let links = Links::open(&peers).await.unwrap();
+    let at = |from, to| links.get(from, to).unwrap().address();
+    assert!(links.get(1, 1).is_none(), "a node does not dial itself through the network");
+
+    let cut = links.cut(|from, _| from == 0);
+    assert!(!reaches(at(0, 1)).await && !reaches(at(0, 2)).await, "node 0 is mute");
+    assert!(reaches(at(1, 0)).await && reaches(at(2, 0)).await, "and still hears");
+    assert!(reaches(at(1, 2)).await);
+    assert_eq!(links.since(&cut), Traffic { dropped: 0, refused: 2, carried: 0 });
+
+    links.heal();
+    assert!(reaches(at(0, 1)).await);
+    assert!(links.since(&cut).carried > 0);
+}
+
+#[tokio::test]
+async fn a_link_to_nobody_closes_its_connections() {
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let link = Link::open(gone).await.unwrap();
+    assert!(!reaches(link.address()).await);
+    assert_eq!(link.traffic(), Traffic::default(), "this is no cut");
+}
