@@ -1,1 +1,17 @@
-//! Worlds and bounds that explore the core machines exhaustively.
+//! Explores the machines of [`ringleader_core`] exhaustively, within stated bounds.
+//!
+//! Reading order: [`protocol`] is what an adapter tells about a machine, [`node`] one machine with
+//! its disk, [`world`] all of them with a network; [`group`] adapts the replication group.
+#![forbid(unsafe_code)]
+
+mod intern;
+
+pub mod protocol;
+
+pub mod node;
+
+pub mod world;
+
+pub mod history;
+
+pub mod group;

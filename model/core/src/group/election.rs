@@ -1,7 +1,9 @@
 //! Who leads: terms, ballots, votes (Ongaro & Ousterhout 2014, sections 5.1, 5.2 and 5.4.1).
 
-use super::{Answer, AtElection, Group, Leader, Message, Payload, Reads, Role, Timer, Write};
-use crate::ids::{IoNumber, LogEnd, ReplicaId, Term};
+use super::{
+    Answer, AtElection, Group, Leader, Message, Payload, Progress, Reads, Role, Timer, Write,
+};
+use crate::ids::{IoNumber, LogEnd, LogIndex, ReplicaId, Term};
 use crate::machine::{Effect, Effects};
 use crate::quorum::ReplicaSet;
 use alloc::collections::VecDeque;
@@ -78,8 +80,8 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
 
     /// Takes office, and probes how far each peer's log is like ours.
     fn lead(&mut self, effects: &mut Effects<Self>) {
-        let next = self.log.last().next();
-        let peers = self.peers().map(|peer| (peer, super::Progress::new(next))).collect();
+        let progress = Progress::after(LogIndex::ZERO, self.log.last());
+        let peers = self.peers().map(|peer| (peer, progress)).collect();
         self.role =
             Role::Leader(Leader { peers, writes: VecDeque::new(), reads: Reads::default() });
         effects.push(Effect::Disarm { timer: Timer::Election });

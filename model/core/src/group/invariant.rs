@@ -13,7 +13,7 @@
 //! | [`leader_is_complete`] | `COMMIT-2` | Raft, figure 3, Leader Completeness |
 //! | [`commits_agree`] | `COMMIT-3` | Raft, figure 3, State Machine Safety |
 
-use super::{Durable, Entry, Group, Log, Message, Role};
+use super::{Durable, Entry, Flow, Group, Log, Message, Progress, Role};
 use crate::ids::{LogIndex, ReplicaId, Term};
 use crate::quorum::ReplicaSet;
 use core::fmt::Debug;
@@ -58,12 +58,14 @@ fn claimant_voted_for_itself<C>(replica: &Group<C>) -> bool {
 }
 
 fn progress_is_within_log<C: Clone>(replica: &Group<C>) -> bool {
+    let end = replica.log.last().next();
+    let within = |peer: &Progress| {
+        let probes_something = peer.flow == Flow::Stream || peer.matched.next() < peer.next;
+        peer.matched < peer.next && peer.next <= end && probes_something
+    };
     match &replica.role {
         Role::Follower { .. } | Role::Candidate { .. } => true,
-        Role::Leader(leader) => leader
-            .peers
-            .values()
-            .all(|peer| peer.matched < peer.next && peer.next <= replica.log.last().next()),
+        Role::Leader(leader) => leader.peers.values().all(within),
     }
 }
 

@@ -562,4 +562,22 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
             Role::Follower { .. } | Role::Candidate { .. } => None,
         }
     }
+
+    /// Whose votes this candidate has counted.
+    #[must_use]
+    pub fn votes(&self) -> Option<ReplicaSet> {
+        match self.role {
+            Role::Candidate { votes, .. } => Some(votes),
+            Role::Follower { .. } | Role::Leader(_) => None,
+        }
+    }
+
+    /// Whether `peer`'s confirmation of the leader's round `round` would still count.
+    #[must_use]
+    pub fn awaits_confirmation(&self, peer: ReplicaId, round: u64) -> bool {
+        match &self.role {
+            Role::Leader(leader) => leader.reads.awaits(peer, round),
+            Role::Follower { .. } | Role::Candidate { .. } => false,
+        }
+    }
 }

@@ -35,6 +35,12 @@ struct Round {
 }
 
 impl Reads {
+    /// Whether a confirmation by `peer` of round `number` would count.
+    pub(super) fn awaits(&self, peer: ReplicaId, number: u64) -> bool {
+        let open = self.round.as_ref().filter(|_| self.last_round == number);
+        open.is_some_and(|round| !round.confirmed.contains(peer))
+    }
+
     /// Every read that is not yet answered.
     pub(super) fn into_open(self) -> impl Iterator<Item = RequestId> {
         self.round.into_iter().flat_map(|round| round.reads).chain(self.waiting)

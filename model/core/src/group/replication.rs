@@ -31,14 +31,17 @@ pub enum Flow {
     /// Entries leave as they are appended; `next` moves when they are sent.
     Stream,
     /// One append at `next` is on its way; nothing more is sent until it is answered, or the
-    /// heartbeat repeats it.
+    /// heartbeat repeats it. Invariant: `next` is more than one above `matched`, so that an
+    /// acknowledgement of what is known already says nothing new.
     Probe,
 }
 
 impl Progress {
-    /// A peer of a new leader: nothing is known; its log may be like ours up to before `next`.
-    pub(super) fn new(next: LogIndex) -> Self {
-        Self { matched: LogIndex::ZERO, next, flow: Flow::Probe }
+    /// A peer that holds `matched`, and may hold everything up to `fits`. There is nothing to
+    /// probe if it surely does.
+    pub(super) fn after(matched: LogIndex, fits: LogIndex) -> Self {
+        let flow = if fits == matched { Flow::Stream } else { Flow::Probe };
+        Self { matched, next: fits.next(), flow }
     }
 }
 
@@ -256,9 +259,14 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
         if prev <= peer.matched || prev >= peer.next {
             return;
         }
-        peer.next = hint.min(prev.previous()).max(peer.matched).next();
-        peer.flow = Flow::Probe;
-        self.send_append(from, effects);
+        let fits = hint.min(prev.previous()).max(peer.matched);
+        *peer = Progress::after(peer.matched, fits);
+        match peer.flow {
+            Flow::Stream => self.send_entries(from, effects),
+            Flow::Probe => {
+                self.send_append(from, effects);
+            }
+        }
     }
 
     /// Commits what a majority of durable logs holds, if its last entry is of our own term: an

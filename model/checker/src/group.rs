@@ -1,0 +1,536 @@
+//! The replication group in a world: what its clients do, what it must keep, what may be forgotten.
+
+use crate::history::{History, Moment, Value};
+use crate::node::{MARK_LOST_WRITE, Node, Outbox};
+use crate::protocol::{Kind, Property, Protocol, Snapshot};
+use ringleader_core::group::{
+    self, AnnounceCommit, Answer, Ask, AtElection, Config, Group, Log, Message, Payload, Request,
+    Timer, Told, invariant,
+};
+use ringleader_core::ids::{LogEnd, LogIndex, ReplicaId, RequestId, Term, Tick};
+use ringleader_core::quorum::ReplicaSet;
+
+/// Requests to read are numbered from here, those to write from 1.
+const FIRST_READ: u64 = 100;
+
+/// The replication group within bounds.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupProtocol {
+    /// How many replicas.
+    pub replicas: u8,
+    /// The last term in which somebody may campaign.
+    pub terms: u64,
+    /// How many commands clients may ask for.
+    pub commands: u8,
+    /// How many reads. The history is kept only if there are any.
+    pub reads: u8,
+    /// Whether leaders' heartbeat timers fire. Safety needs none: nothing is ever lost for good.
+    pub heartbeats: bool,
+    /// What a new leader does first.
+    pub at_election: AtElection,
+    /// Most entries in one append.
+    pub append_entries_max: u64,
+}
+
+/// What a node's host keeps for its machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Host {
+    /// Writes that end when their entry is applied.
+    writes: Vec<(RequestId, LogIndex)>,
+    /// Reads that wait for an index to be applied.
+    reads: Vec<(RequestId, LogIndex)>,
+    /// The last entry applied.
+    applied: LogIndex,
+}
+
+/// What a step tells the world.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// A client did something, or was answered.
+    Client(Moment),
+    /// A write was answered.
+    Answered(Value),
+    /// A replica came to know that entries are committed: those from the start of the log on.
+    Committed(Vec<invariant::Committed<Value>>),
+    /// A client asked for a command.
+    AskedToWrite,
+    /// A client asked to read.
+    AskedToRead,
+    /// A leader ended a request without the state machine.
+    Ended(RequestId, Answer),
+}
+
+/// What the world remembers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Ghost {
+    /// What was ever taken for committed, by index.
+    pub committed: Vec<invariant::Committed<Value>>,
+    /// Commands asked for so far; command `k` is the `k`-th.
+    pub commands: u8,
+    /// Reads asked for so far.
+    pub reads: u8,
+    /// A write was answered that nobody had committed.
+    pub answered_uncommitted: bool,
+    /// What clients saw.
+    pub history: History,
+}
+
+/// What is worked out once about a node.
+#[derive(Debug)]
+pub struct View {
+    /// The log in memory, with every payload.
+    log: Log<Value>,
+    /// The term after a crash now.
+    recovered_term: Term,
+    /// The vote after a crash now.
+    recovered_vote: Option<ReplicaId>,
+}
+
+impl View {
+    /// The term that this node will never go below, if it may crash.
+    fn lasting_term(&self, machine: &Group<Value>, may_crash: bool) -> Term {
+        if may_crash { machine.term().min(self.recovered_term) } else { machine.term() }
+    }
+}
+
+const MARKS: [&str; 6] = [
+    "a crash lost a write on its way",
+    "a follower replaced conflicting entries",
+    "a follower objected to an append",
+    "a leader was deposed with open requests",
+    "an entry was committed before the leader's own write",
+    "a candidate gave way to a leader of its term",
+];
+const _: () = assert!(MARK_LOST_WRITE == 0);
+
+impl Protocol for GroupProtocol {
+    type Machine = Group<Value>;
+    type Host = Host;
+    type Event = Event;
+    type Ghost = Ghost;
+    type View = View;
+
+    fn nodes(&self) -> u8 {
+        self.replicas
+    }
+
+    fn config(&self, id: ReplicaId) -> Config {
+        Config {
+            id,
+            voters: ReplicaSet::first(self.replicas),
+            election_timeout: Tick(0),
+            heartbeat_interval: Tick(0),
+            append_entries_max: self.append_entries_max,
+            inflight_entries_max: u64::MAX,
+            at_election: self.at_election,
+            announce_commit: AnnounceCommit::AtOnce,
+        }
+    }
+
+    fn initial_ghost(&self) -> Ghost {
+        Ghost::default()
+    }
+
+    fn on_ask(&self, node: &mut Node<Self>, ask: Ask, out: &mut Outbox<Self>) {
+        match ask {
+            Ask::AnswerFrom { id, index } => node.host.writes.push((id, index)),
+            Ask::Apply { upto } => self.apply(node, upto, out),
+            Ask::ReadReady { id, index } => {
+                node.host.reads.push((id, index));
+                answer_reads(node, out);
+            }
+            Ask::SendRange { to, term, prev, last, commit } => {
+                let log = node.intended_disk().log;
+                if holds(&log, prev) && holds(&log, last) {
+                    let entries = log.entries_after(prev.index, last.index.0 - prev.index.0);
+                    out.sends.push((to, Message::Append { term, prev, entries, commit }));
+                }
+            }
+        }
+    }
+
+    fn on_answer(&self, id: RequestId, answer: Answer, out: &mut Outbox<Self>) {
+        out.mark(3);
+        out.events.push(Event::Ended(id, answer));
+    }
+
+    fn after_step(&self, before: &Group<Value>, node: &Node<Self>, out: &mut Outbox<Self>) {
+        let after = &node.machine;
+        if let Err(broken) = invariant::replica_is_sound(after) {
+            out.violate(broken);
+        }
+        if after.commit() > before.commit() {
+            let log = node.intended_disk().log;
+            let entries = (1..=after.commit().0).filter_map(|index| log.entry(LogIndex(index)));
+            let in_term = after.term();
+            let committed = entries.map(|entry| invariant::Committed { entry, in_term }).collect();
+            // Before what follows from it: an answer comes after the commit that allows it.
+            out.events.insert(0, Event::Committed(committed));
+        }
+        let common = before.log().last().min(after.log().last());
+        if after.log().last() < before.log().last()
+            || before.log().term_at(common) != after.log().term_at(common)
+        {
+            out.mark(1);
+        }
+        if out.sends.iter().any(|(_, message)| matches!(message, Message::Rejected { .. })) {
+            out.mark(2);
+        }
+        if after.is_leader() && after.commit() > after.durable_end() {
+            out.mark(4);
+        }
+        if before.is_candidate()
+            && !after.is_candidate()
+            && !after.is_leader()
+            && before.term() == after.term()
+        {
+            out.mark(5);
+        }
+    }
+
+    fn on_send(
+        &self,
+        from: &Node<Self>,
+        to: ReplicaId,
+        message: &Message<Value>,
+    ) -> Option<&'static str> {
+        let durable = invariant::promise_is_durable(&from.disk, to, message);
+        (!durable).then_some("ELECTION-2: a promise is durable before anybody can see it")
+    }
+
+    fn remember(&self, ghost: &mut Ghost, _: ReplicaId, event: &Event) {
+        match event {
+            Event::AskedToWrite => ghost.commands += 1,
+            Event::AskedToRead => ghost.reads += 1,
+            Event::Client(moment) => {
+                if self.reads > 0 {
+                    ghost.history.push(*moment);
+                }
+            }
+            Event::Committed(entries) => {
+                let known = ghost.committed.len();
+                ghost.committed.extend(entries.iter().skip(known).cloned());
+            }
+            Event::Answered(value) => {
+                let command = Payload::Command(*value);
+                let committed = ghost.committed.iter().any(|it| it.entry.payload == command);
+                ghost.answered_uncommitted |= !committed;
+            }
+            // The history keeps such an operation open: it may have happened, or not.
+            Event::Ended(..) => {}
+        }
+    }
+
+    fn may_fire(&self, machine: &Group<Value>, timer: Timer) -> bool {
+        match timer {
+            Timer::Election => !machine.is_leader() && machine.term().0 < self.terms,
+            Timer::Heartbeat => self.heartbeats && machine.is_leader(),
+        }
+    }
+
+    fn requests(&self, ghost: &Ghost, node: &Node<Self>) -> Vec<(RequestId, Request<Value>)> {
+        let mut requests = Vec::new();
+        if node.machine.is_leader() {
+            if ghost.commands < self.commands {
+                let command = ghost.commands + 1;
+                requests.push((RequestId(u64::from(command)), Request::Write(command)));
+            }
+            if ghost.reads < self.reads {
+                requests.push((RequestId(FIRST_READ + u64::from(ghost.reads)), Request::Read));
+            }
+        }
+        requests
+    }
+
+    fn invoked(&self, id: RequestId, request: &Request<Value>) -> Vec<Event> {
+        match *request {
+            Request::Write(value) => {
+                vec![Event::AskedToWrite, Event::Client(Moment::WriteInvoked(id, value))]
+            }
+            Request::Read => vec![Event::AskedToRead, Event::Client(Moment::ReadInvoked(id))],
+        }
+    }
+
+    fn view(&self, node: &Node<Self>) -> View {
+        let recovered = node.recovered_machine(self);
+        View {
+            log: node.intended_disk().log,
+            recovered_term: recovered.term(),
+            recovered_vote: recovered.vote(),
+        }
+    }
+
+    /// Each rule forgets what the receiver will ignore in this state and in every later one, a
+    /// crash included: terms and votes never go back once they are durable, and `matched` never
+    /// does within a term.
+    fn is_relevant(
+        &self,
+        from: ReplicaId,
+        message: &Message<Value>,
+        to: &Node<Self>,
+        view: &View,
+        may_crash: bool,
+    ) -> bool {
+        let machine = &to.machine;
+        let lasting = view.lasting_term(machine, may_crash);
+        let term = message.term();
+        if term < lasting {
+            return false;
+        }
+        // A crash may take the receiver back below the message's term, or it is not there yet.
+        if term > lasting {
+            return true;
+        }
+        match *message {
+            Message::RequestVote { .. } => {
+                let vote_lasts = !may_crash || view.recovered_vote.is_some();
+                !(machine.vote().is_some() && vote_lasts && machine.term() == term)
+            }
+            Message::Vote { .. } => {
+                machine.term() == term && machine.votes().is_some_and(|it| !it.contains(from))
+            }
+            Message::Appended { matched, .. } => {
+                machine.progress(from).is_some_and(|peer| peer.matched < matched)
+            }
+            Message::Rejected { prev, .. } => {
+                machine.progress(from).is_some_and(|peer| peer.matched < prev)
+            }
+            Message::Confirmed { round, .. } => machine.awaits_confirmation(from, round),
+            Message::Append { .. } | Message::Confirm { .. } | Message::NewerTerm { .. } => true,
+        }
+    }
+
+    fn is_hearsay(&self, message: &Message<Value>) -> bool {
+        matches!(message, Message::NewerTerm { .. })
+    }
+
+    /// Stands for [`Message::NewerTerm`], whose only effect is that its receiver learns of a
+    /// durable term. More than the protocol does: it may be learned without having asked.
+    fn hearsay(&self, from: &Node<Self>, to: &Node<Self>) -> Option<Message<Value>> {
+        let acts_on_term = to.machine.is_leader() || to.machine.is_candidate();
+        let term = from.disk.term;
+        (acts_on_term && term > to.machine.term()).then_some(Message::NewerTerm { term })
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        let mut properties = vec![
+            always("ELECTION-1", |_, it| {
+                let group: Vec<_> = it.nodes.iter().map(|node| &node.machine).collect();
+                invariant::at_most_one_leader_per_term(&group)
+            }),
+            always("ELECTION-2", |_, it| unbroken(it, |name| name.starts_with("ELECTION-2"))),
+            always("LOG-4", |_, it| {
+                let pairs = it.views.iter().enumerate();
+                pairs.into_iter().all(|(i, a)| {
+                    it.views[i + 1..].iter().all(|b| invariant::logs_match(&a.log, &b.log))
+                })
+            }),
+            always("COMMIT-1", |protocol, it| {
+                let voters = ReplicaSet::first(protocol.replicas);
+                let log = |id: ReplicaId| it.nodes[usize::from(id.0)].disk.log.clone();
+                invariant::committed_are_durable(&it.ghost.committed, voters, log)
+            }),
+            always("COMMIT-2", |_, it| {
+                it.nodes.iter().zip(&it.views).filter(|(node, _)| node.machine.is_leader()).all(
+                    |(node, view)| {
+                        let term = node.machine.term();
+                        invariant::leader_is_complete(&it.ghost.committed, term, &view.log)
+                    },
+                )
+            }),
+            always("COMMIT-3", |_, it| {
+                it.nodes.iter().zip(&it.views).all(|(node, view)| {
+                    let commit = node.machine.commit();
+                    invariant::commits_agree(&it.ghost.committed, commit, &view.log)
+                }) && unbroken(it, |name| name.starts_with("COMMIT-3"))
+            }),
+            always("APPLY-1", |_, it| unbroken(it, |name| name.starts_with("APPLY-1"))),
+            always("ANSWER-1", |_, it| !it.ghost.answered_uncommitted),
+            always("MACHINE", |_, it| {
+                let named = ["ELECTION-2", "COMMIT-3", "APPLY-1"];
+                unbroken(it, |name| !named.iter().any(|it| name.starts_with(it)))
+            }),
+            sometimes("a leader in the last term", |protocol, it| {
+                let last = |node: &&Node<Self>| {
+                    node.machine.is_leader() && node.machine.term().0 == protocol.terms
+                };
+                it.nodes.iter().any(last)
+            }),
+            sometimes("two leaders at once, in different terms", |_, it| {
+                it.nodes.iter().filter(|node| node.machine.is_leader()).count() > 1
+            }),
+            sometimes("every command is committed and applied everywhere", |protocol, it| {
+                let everything = LogIndex(u64::from(protocol.commands));
+                it.nodes.iter().all(|node| node.machine.applying() >= everything)
+            }),
+        ];
+        if self.commands > 1 {
+            properties.push(sometimes("commits in two terms", |_, it| {
+                let first = it.ghost.committed.first();
+                it.ghost.committed.iter().any(|one| Some(one.in_term) != first.map(|it| it.in_term))
+            }));
+        }
+        if self.reads > 0 {
+            properties.push(always("READ-1", |_, it| it.ghost.history.is_linearizable()));
+            properties.push(sometimes("a read returned a written value", |_, it| {
+                it.ghost.history.read_something()
+            }));
+        }
+        properties
+    }
+
+    fn marks(&self) -> &'static [&'static str] {
+        &MARKS
+    }
+
+    fn describe_message(&self, message: &Message<Value>) -> String {
+        describe_message(message)
+    }
+
+    fn describe_request(&self, request: &Request<Value>) -> String {
+        match request {
+            Request::Write(value) => format!("client: write {value}"),
+            Request::Read => "client: read".to_owned(),
+        }
+    }
+
+    fn describe_event(&self, event: &Event) -> Option<String> {
+        match event {
+            Event::AskedToWrite | Event::AskedToRead | Event::Answered(_) => None,
+            Event::Client(Moment::WriteInvoked(..) | Moment::ReadInvoked(_)) => None,
+            Event::Client(Moment::WriteReturned(id)) => {
+                Some(format!("ANSWER write {}: done", id.0))
+            }
+            Event::Client(Moment::ReadReturned(_, Some(value))) => {
+                Some(format!("ANSWER read: {value}"))
+            }
+            Event::Client(Moment::ReadReturned(_, None)) => Some("ANSWER read: nothing".to_owned()),
+            Event::Committed(entries) => Some(format!("COMMIT up to {}", entries.len())),
+            Event::Ended(id, Answer::Unknown) => Some(format!("ANSWER write {}: unknown", id.0)),
+            Event::Ended(_, Answer::NotLeader { .. }) => Some("ANSWER: not the leader".to_owned()),
+        }
+    }
+
+    fn describe_timer(&self, timer: Timer) -> String {
+        match timer {
+            Timer::Election => "no leader heard: campaigns".to_owned(),
+            Timer::Heartbeat => "heartbeat".to_owned(),
+        }
+    }
+
+    fn describe_node(&self, node: &Node<Self>) -> String {
+        let machine = &node.machine;
+        let role = match (machine.is_leader(), machine.is_candidate()) {
+            (true, _) => "leader",
+            (_, true) => "candidate",
+            _ => "follower",
+        };
+        let log = node.intended_disk().log;
+        let entry = |index: u64| log.entry(LogIndex(index)).map(|it| describe_entry(&it));
+        let entries: Vec<String> = (1..=log.last().0).filter_map(entry).collect();
+        let durable = machine.durable_end().0;
+        format!(
+            "{role} t{} log [{}] durable {durable} commit {}",
+            machine.term().0,
+            entries.join(" "),
+            machine.commit().0
+        )
+    }
+}
+
+impl GroupProtocol {
+    /// Applies what is committed: answers the writes among it, and the reads that waited for it.
+    fn apply(&self, node: &mut Node<Self>, upto: LogIndex, out: &mut Outbox<Self>) {
+        node.host.applied = upto;
+        let log = node.intended_disk().log;
+        let writes = std::mem::take(&mut node.host.writes);
+        for (id, index) in writes {
+            if index > upto {
+                node.host.writes.push((id, index));
+                continue;
+            }
+            if let Some(Payload::Command(value)) = log.payload(index) {
+                out.events.push(Event::Answered(*value));
+            }
+            out.events.push(Event::Client(Moment::WriteReturned(id)));
+        }
+        answer_reads(node, out);
+        out.tell.push_back(Told::Applied(upto));
+    }
+}
+
+fn answer_reads(node: &mut Node<GroupProtocol>, out: &mut Outbox<GroupProtocol>) {
+    let applied = node.host.applied;
+    let (ready, waiting): (Vec<_>, Vec<_>) =
+        std::mem::take(&mut node.host.reads).into_iter().partition(|&(_, index)| index <= applied);
+    node.host.reads = waiting;
+    if ready.is_empty() {
+        return;
+    }
+    let log = node.intended_disk().log;
+    let value = (1..=applied.0).rev().find_map(|index| match log.payload(LogIndex(index)) {
+        Some(Payload::Command(value)) => Some(*value),
+        Some(Payload::NoOp) | None => None,
+    });
+    let returned = |(id, _)| Event::Client(Moment::ReadReturned(id, value));
+    out.events.extend(ready.into_iter().map(returned));
+}
+
+fn holds(log: &Log<Value>, end: LogEnd) -> bool {
+    log.term_at(end.index) == Some(end.term)
+}
+
+/// Whether no node broke an invariant whose name is meant.
+fn unbroken(it: &Snapshot<'_, GroupProtocol>, is_meant: impl Fn(&str) -> bool) -> bool {
+    !it.nodes.iter().filter_map(|node| node.violation).any(is_meant)
+}
+
+type Predicate = fn(&GroupProtocol, &Snapshot<'_, GroupProtocol>) -> bool;
+
+fn always(name: &'static str, holds: Predicate) -> Property<GroupProtocol> {
+    Property { name, kind: Kind::Always, holds }
+}
+
+fn sometimes(name: &'static str, holds: Predicate) -> Property<GroupProtocol> {
+    Property { name, kind: Kind::Sometimes, holds }
+}
+
+fn describe_entry(entry: &group::Entry<Value>) -> String {
+    match entry.payload {
+        Payload::NoOp => format!("t{}:-", entry.term.0),
+        Payload::Command(value) => format!("t{}:{value}", entry.term.0),
+    }
+}
+
+fn describe_end(end: &LogEnd) -> String {
+    if end.index == LogIndex::ZERO {
+        "start".to_owned()
+    } else {
+        format!("{}@t{}", end.index.0, end.term.0)
+    }
+}
+
+fn describe_message(message: &Message<Value>) -> String {
+    match message {
+        Message::RequestVote { term, log_end } => {
+            format!("RequestVote t{}, log ends {}", term.0, describe_end(log_end))
+        }
+        Message::Vote { term } => format!("Vote t{}", term.0),
+        Message::Append { term, prev, entries, commit } => {
+            let entries: Vec<String> = entries.iter().map(describe_entry).collect();
+            let (term, commit) = (term.0, commit.0);
+            format!(
+                "Append t{term} after {} [{}] commit {commit}",
+                describe_end(prev),
+                entries.join(" ")
+            )
+        }
+        Message::Appended { term, matched } => format!("Appended t{} up to {}", term.0, matched.0),
+        Message::Rejected { term, prev, hint } => {
+            format!("Rejected t{} {}, try after {}", term.0, prev.0, hint.0)
+        }
+        Message::Confirm { term, round } => format!("Confirm t{} round {round}", term.0),
+        Message::Confirmed { term, round } => format!("Confirmed t{} round {round}", term.0),
+        Message::NewerTerm { term } => format!("NewerTerm t{}", term.0),
+    }
+}

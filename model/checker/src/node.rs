@@ -1,0 +1,333 @@
+//! One node of a world: a machine, its disk, and what waits for that disk.
+//!
+//! The disk follows the contract of [`ringleader_core::machine`] to the letter: writes are queued
+//! in order, each becomes durable in a step of its own, effects wait for the write they name, and
+//! a crash drops the queue and everything that waits behind it.
+
+use crate::protocol::Protocol;
+use ringleader_core::ids::{IoNumber, LogIndex, ReplicaId, RequestId, Tick};
+use ringleader_core::machine::{Effect, Effects, Input, Machine, Recovered};
+use std::collections::{BTreeSet, VecDeque};
+
+type M<P> = <P as Protocol>::Machine;
+
+/// A node's state. Everything in it is relative: pending writes are numbered from the oldest.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Node<P: Protocol> {
+    /// Its position.
+    pub id: ReplicaId,
+    /// The machine.
+    pub machine: M<P>,
+    /// What would be found after a crash now.
+    pub disk: <M<P> as Machine>::Durable,
+    /// Writes on their way, oldest first: the first has I/O number 1.
+    pub pending: VecDeque<<M<P> as Machine>::Write>,
+    /// The volatile part outside the machine.
+    pub host: P::Host,
+    /// What waits, and for which of the pending writes.
+    waiting: BTreeSet<(IoNumber, Waiting<P>)>,
+    /// Which timers are armed.
+    timers: BTreeSet<<M<P> as Machine>::Timer>,
+    /// The first thing that broke on this node.
+    pub violation: Option<&'static str>,
+}
+
+/// An effect that waits for the disk.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Waiting<P: Protocol> {
+    Send { to: ReplicaId, message: <M<P> as Machine>::Message },
+    Answer { id: RequestId, answer: <M<P> as Machine>::Answer },
+}
+
+/// When writes become durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fsync {
+    /// Each in a step of its own, in order; a crash may come before, between and after.
+    OwnStep,
+    /// Within the step that issued it: crashes lose only what is volatile.
+    Immediate,
+}
+
+/// Everything that can happen to one node.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Stimulus<P: Protocol> {
+    /// A message arrives.
+    Deliver {
+        /// The sender.
+        from: ReplicaId,
+        /// What it says.
+        message: <M<P> as Machine>::Message,
+    },
+    /// The oldest pending write becomes durable.
+    Persist,
+    /// The node crashes, losing what is pending, and starts again.
+    Crash,
+    /// A timer fires.
+    Fire(<M<P> as Machine>::Timer),
+    /// A client asks.
+    Request {
+        /// The request's name.
+        id: RequestId,
+        /// What is asked.
+        request: <M<P> as Machine>::Request,
+    },
+}
+
+/// What one step of a node gives to the world.
+#[derive(Debug)]
+pub struct Outbox<P: Protocol> {
+    /// Messages that left.
+    pub sends: Vec<(ReplicaId, <M<P> as Machine>::Message)>,
+    /// What happened, for the history.
+    pub events: Vec<P::Event>,
+    /// What the host tells the machine next.
+    pub tell: VecDeque<<M<P> as Machine>::Told>,
+    /// Which of [`Protocol::marks`] were hit, as a bit mask.
+    pub marks: u32,
+    /// The first invariant that broke in this step.
+    pub violation: Option<&'static str>,
+}
+
+impl<P: Protocol> Default for Outbox<P> {
+    fn default() -> Self {
+        Self {
+            sends: Vec::new(),
+            events: Vec::new(),
+            tell: VecDeque::new(),
+            marks: 0,
+            violation: None,
+        }
+    }
+}
+
+impl<P: Protocol> Outbox<P> {
+    /// Notes that the situation `number` of [`Protocol::marks`] arose.
+    pub fn mark(&mut self, number: usize) {
+        self.marks |= 1 << number;
+    }
+
+    /// Notes that an invariant broke; the first one counts.
+    pub fn violate(&mut self, invariant: &'static str) {
+        self.violation.get_or_insert(invariant);
+    }
+}
+
+impl<P: Protocol> Node<P> {
+    /// A node with an empty disk, started for the first time.
+    pub fn start(protocol: &P, id: ReplicaId) -> Self {
+        Self::recover(protocol, id, <M<P> as Machine>::Durable::default(), &mut Outbox::default())
+    }
+
+    /// Starts a node from what its disk holds.
+    fn recover(
+        protocol: &P,
+        id: ReplicaId,
+        disk: <M<P> as Machine>::Durable,
+        out: &mut Outbox<P>,
+    ) -> Self {
+        let mut effects = Effects::new();
+        let recovered = Recovered { durable: disk.clone(), checkpointed: LogIndex::ZERO };
+        let machine = M::<P>::recover(&protocol.config(id), recovered, Tick(0), &mut effects);
+        let mut node = Self {
+            id,
+            machine,
+            disk,
+            pending: VecDeque::new(),
+            host: P::Host::default(),
+            waiting: BTreeSet::new(),
+            timers: BTreeSet::new(),
+            violation: None,
+        };
+        node.carry_out(protocol, &mut effects, out);
+        node
+    }
+
+    /// The machine that a crash now would leave.
+    #[must_use]
+    pub fn recovered_machine(&self, protocol: &P) -> M<P> {
+        let disk = self.disk.clone();
+        Self::recover(protocol, self.id, disk, &mut Outbox::default()).machine
+    }
+
+    /// What the disk will hold once everything pending is durable: what the machine means by its
+    /// state.
+    #[must_use]
+    pub fn intended_disk(&self) -> <M<P> as Machine>::Durable {
+        let mut disk = self.disk.clone();
+        for write in &self.pending {
+            M::<P>::fold(&mut disk, write);
+        }
+        disk
+    }
+
+    /// The timers that may fire.
+    pub fn armed(&self) -> impl Iterator<Item = <M<P> as Machine>::Timer> {
+        self.timers.iter().copied()
+    }
+
+    /// One step: something happens, and everything that follows from it on this node without
+    /// further delay.
+    #[must_use]
+    pub fn after(&self, protocol: &P, what: &Stimulus<P>, fsync: Fsync) -> (Self, Outbox<P>) {
+        let mut node = self.clone();
+        let mut out = Outbox::default();
+        match what {
+            Stimulus::Deliver { from, message } => {
+                let (from, message) = (*from, message.clone());
+                node.feed(protocol, Input::Receive { from, message }, &mut out);
+            }
+            Stimulus::Persist => node.persist_oldest(protocol, &mut out),
+            Stimulus::Crash => node = node.crash(protocol, &mut out),
+            Stimulus::Fire(timer) => {
+                node.timers.remove(timer);
+                node.feed(protocol, Input::Timer(*timer), &mut out);
+            }
+            Stimulus::Request { id, request } => {
+                out.events.extend(protocol.invoked(*id, request));
+                let input = Input::Request { id: *id, request: request.clone() };
+                node.feed(protocol, input, &mut out);
+            }
+        }
+        if fsync == Fsync::Immediate {
+            while !node.pending.is_empty() {
+                node.persist_oldest(protocol, &mut out);
+            }
+        }
+        node.violation = node.violation.or(out.violation);
+        (node, out)
+    }
+
+    fn crash(self, protocol: &P, out: &mut Outbox<P>) -> Self {
+        if !self.pending.is_empty() {
+            out.mark(MARK_LOST_WRITE);
+        }
+        let violation = self.violation;
+        let mut node = Self::recover(protocol, self.id, self.disk, out);
+        node.violation = violation;
+        node
+    }
+
+    fn persist_oldest(&mut self, protocol: &P, out: &mut Outbox<P>) {
+        let write = self.pending.pop_front().expect("the world persists only what is pending");
+        M::<P>::fold(&mut self.disk, &write);
+        let one = IoNumber(1);
+        let waiting = std::mem::take(&mut self.waiting).into_iter();
+        self.waiting = waiting.map(|(after, what)| (IoNumber(after.0 - 1), what)).collect();
+        let before = self.machine.clone();
+        let mut effects = Effects::new();
+        self.machine.step(Tick(0), Input::Persisted(one), &mut effects);
+        self.machine.rebase(Tick(0), one);
+        self.release(protocol, out);
+        let mut rebased = Effects::new();
+        for effect in effects.drain() {
+            rebased.push(rebase_effect(effect));
+        }
+        self.settle(protocol, &before, &mut rebased, out);
+    }
+
+    /// Lets go what waited for writes that are durable now.
+    fn release(&mut self, protocol: &P, out: &mut Outbox<P>) {
+        let waiting = std::mem::take(&mut self.waiting);
+        for (after, what) in waiting {
+            if after == IoNumber::NONE {
+                self.let_go(protocol, what, out);
+            } else {
+                self.waiting.insert((after, what));
+            }
+        }
+    }
+
+    fn let_go(&self, protocol: &P, what: Waiting<P>, out: &mut Outbox<P>) {
+        match what {
+            Waiting::Send { to, message } => {
+                if let Some(broken) = protocol.on_send(self, to, &message) {
+                    out.violate(broken);
+                }
+                if !protocol.is_hearsay(&message) {
+                    out.sends.push((to, message));
+                }
+            }
+            Waiting::Answer { id, answer } => protocol.on_answer(id, answer, out),
+        }
+    }
+
+    fn feed(&mut self, protocol: &P, input: Input<M<P>>, out: &mut Outbox<P>) {
+        let before = self.machine.clone();
+        let mut effects = Effects::new();
+        self.machine.step(Tick(0), input, &mut effects);
+        self.settle(protocol, &before, &mut effects, out);
+    }
+
+    /// Carries out effects, and whatever the host tells the machine because of them.
+    fn settle(
+        &mut self,
+        protocol: &P,
+        before: &M<P>,
+        effects: &mut Effects<M<P>>,
+        out: &mut Outbox<P>,
+    ) {
+        self.carry_out(protocol, effects, out);
+        while let Some(told) = out.tell.pop_front() {
+            let mut effects = Effects::new();
+            self.machine.step(Tick(0), Input::Told(told), &mut effects);
+            self.carry_out(protocol, &mut effects, out);
+        }
+        protocol.after_step(before, self, out);
+    }
+
+    fn carry_out(&mut self, protocol: &P, effects: &mut Effects<M<P>>, out: &mut Outbox<P>) {
+        for effect in effects.drain() {
+            match effect {
+                Effect::Write { io, write } => {
+                    self.pending.push_back(write);
+                    if io.0 != self.pending.len() as u64 {
+                        out.violate("MACHINE: I/Os are numbered in order, without gaps");
+                    }
+                }
+                Effect::Send { to, message, after } => {
+                    self.gate(protocol, after, Waiting::Send { to, message }, out);
+                }
+                Effect::Answer { id, answer, after } => {
+                    self.gate(protocol, after, Waiting::Answer { id, answer }, out);
+                }
+                Effect::Arm { timer, .. } => {
+                    self.timers.insert(timer);
+                }
+                Effect::Disarm { timer } => {
+                    self.timers.remove(&timer);
+                }
+                Effect::Ask(ask) => protocol.on_ask(self, ask, out),
+                Effect::Halt { invariant } => out.violate(invariant),
+            }
+        }
+    }
+
+    fn gate(&mut self, protocol: &P, after: IoNumber, what: Waiting<P>, out: &mut Outbox<P>) {
+        if after == IoNumber::NONE {
+            self.let_go(protocol, what, out);
+        } else {
+            // A set: the network may deliver a message any number of times, so that waiting twice
+            // says no more.
+            self.waiting.insert((after, what));
+        }
+    }
+}
+
+/// A crash lost a write that was on its way.
+pub const MARK_LOST_WRITE: usize = 0;
+
+/// Counts I/Os from one later: the first of them has just become durable.
+fn rebase_effect<T: Machine>(effect: Effect<T>) -> Effect<T> {
+    let earlier = |io: IoNumber| IoNumber(io.0.saturating_sub(1));
+    match effect {
+        Effect::Write { io, write } => Effect::Write { io: earlier(io), write },
+        Effect::Send { to, message, after } => Effect::Send { to, message, after: earlier(after) },
+        Effect::Answer { id, answer, after } => {
+            Effect::Answer { id, answer, after: earlier(after) }
+        }
+        Effect::Arm { timer, delay, jitter } => Effect::Arm { timer, delay, jitter },
+        Effect::Disarm { timer } => Effect::Disarm { timer },
+        Effect::Ask(ask) => Effect::Ask(ask),
+        Effect::Halt { invariant } => Effect::Halt { invariant },
+    }
+}

@@ -1,0 +1,151 @@
+//! What a world has to know about one protocol: the adapter between a machine and its explorer.
+//!
+//! The world knows networks, disks, crashes and timers. An adapter knows what its machine asks of
+//! its host, what clients do, what may be forgotten, and what must hold. It holds no rule of the
+//! protocol itself.
+
+use crate::node::{Node, Outbox};
+use ringleader_core::ids::{ReplicaId, RequestId};
+use ringleader_core::machine::Machine;
+use std::fmt::Debug;
+use std::hash::Hash;
+
+/// What a value must offer to be part of an explored state. Derive it: a hand-written `Hash` that
+/// leaves a field out silently skips states.
+pub trait Explored: Clone + Debug + Eq + Hash + Send + Sync + 'static {}
+impl<T: Clone + Debug + Eq + Hash + Send + Sync + 'static> Explored for T {}
+
+/// A machine and everything around it that a world needs to explore it.
+pub trait Protocol: Explored + Ord {
+    /// The machine: the very type that production runs.
+    type Machine: Machine<
+            Config: Explored,
+            Message: Explored + Ord,
+            Request: Explored,
+            Answer: Explored + Ord,
+            Timer: Explored + Copy + Ord,
+            Write: Explored,
+            Durable: Explored,
+            Ask: Explored,
+            Told: Explored,
+        > + Explored;
+    /// The volatile part of a node outside the machine; a crash resets it.
+    type Host: Explored + Default;
+    /// What a step tells the world besides messages.
+    type Event: Explored;
+    /// What the world remembers on behalf of properties: the history. Keep it minimal.
+    type Ghost: Explored;
+    /// Facts about a node that are worked out once per node state.
+    type View: Send + Sync + 'static;
+
+    /// How many nodes there are.
+    fn nodes(&self) -> u8;
+    /// The configuration of one node.
+    fn config(&self, id: ReplicaId) -> <Self::Machine as Machine>::Config;
+    /// The history before anything happened.
+    fn initial_ghost(&self) -> Self::Ghost;
+    /// Carries out what a machine asks of its host.
+    fn on_ask(
+        &self,
+        node: &mut Node<Self>,
+        ask: <Self::Machine as Machine>::Ask,
+        out: &mut Outbox<Self>,
+    );
+    /// A request ended in the machine.
+    fn on_answer(
+        &self,
+        id: RequestId,
+        answer: <Self::Machine as Machine>::Answer,
+        out: &mut Outbox<Self>,
+    );
+    /// Looks at a node after a step: reports events, and violations of what must hold on one node.
+    fn after_step(&self, before: &Self::Machine, node: &Node<Self>, out: &mut Outbox<Self>);
+    /// A message leaves `from`: the name of what it breaks, if it does.
+    fn on_send(
+        &self,
+        from: &Node<Self>,
+        to: ReplicaId,
+        message: &<Self::Machine as Machine>::Message,
+    ) -> Option<&'static str>;
+    /// Adds an event on `node` to the history.
+    fn remember(&self, ghost: &mut Self::Ghost, node: ReplicaId, event: &Self::Event);
+    /// Whether this timer may fire within the bounds.
+    fn may_fire(&self, machine: &Self::Machine, timer: <Self::Machine as Machine>::Timer) -> bool;
+    /// What clients may ask this node now, within the bounds. Asking is remembered by
+    /// [`Protocol::invoked`].
+    fn requests(
+        &self,
+        ghost: &Self::Ghost,
+        node: &Node<Self>,
+    ) -> Vec<(RequestId, <Self::Machine as Machine>::Request)>;
+    /// The events of having asked.
+    fn invoked(
+        &self,
+        id: RequestId,
+        request: &<Self::Machine as Machine>::Request,
+    ) -> Vec<Self::Event>;
+    /// Works out the facts about a node.
+    fn view(&self, node: &Node<Self>) -> Self::View;
+    /// Whether a message to this node may still have an effect, now or later. Forgetting one that
+    /// may not changes no reachable node state; every rule names the durable fact it relies on.
+    fn is_relevant(
+        &self,
+        from: ReplicaId,
+        message: &<Self::Machine as Machine>::Message,
+        to: &Node<Self>,
+        view: &Self::View,
+        may_crash: bool,
+    ) -> bool;
+    /// Whether messages of this kind need no network: the world lets [`Protocol::hearsay`] stand
+    /// for them.
+    fn is_hearsay(&self, message: &<Self::Machine as Machine>::Message) -> bool;
+    /// What `to` may learn from `from` without a message in the network.
+    fn hearsay(
+        &self,
+        from: &Node<Self>,
+        to: &Node<Self>,
+    ) -> Option<<Self::Machine as Machine>::Message>;
+    /// What must hold in every state, and what some state must show.
+    fn properties(&self) -> Vec<Property<Self>>;
+    /// Names of the marks that a run must hit, see [`Outbox::mark`].
+    fn marks(&self) -> &'static [&'static str];
+    /// A message in few words, for diagrams.
+    fn describe_message(&self, message: &<Self::Machine as Machine>::Message) -> String;
+    /// A request in few words.
+    fn describe_request(&self, request: &<Self::Machine as Machine>::Request) -> String;
+    /// An event in few words, if a diagram should show it.
+    fn describe_event(&self, event: &Self::Event) -> Option<String>;
+    /// A timer firing, in few words.
+    fn describe_timer(&self, timer: <Self::Machine as Machine>::Timer) -> String;
+    /// A node's state in few words.
+    fn describe_node(&self, node: &Node<Self>) -> String;
+}
+
+/// Whether a property is about all states or about one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Holds in every reachable state.
+    Always,
+    /// Some reachable state shows it: the run is not vacuous.
+    Sometimes,
+}
+
+/// A predicate over the nodes and the history.
+pub struct Property<P: Protocol> {
+    /// Its name, as in the machine's documentation.
+    pub name: &'static str,
+    /// How it is quantified.
+    pub kind: Kind,
+    /// The predicate.
+    pub holds: fn(&P, &Snapshot<'_, P>) -> bool,
+}
+
+/// What a property sees.
+pub struct Snapshot<'a, P: Protocol> {
+    /// The nodes, by id.
+    pub nodes: Vec<&'a Node<P>>,
+    /// The facts about them, by id.
+    pub views: Vec<&'a P::View>,
+    /// The history.
+    pub ghost: &'a P::Ghost,
+}

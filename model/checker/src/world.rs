@@ -1,0 +1,453 @@
+//! The world: nodes, a network, crashes and clients, as a direct stateright [`Model`].
+//!
+//! * **Network.** A set of messages; delivery does not remove. So every message may be delivered
+//!   late, never, in any order, and any number of times: loss, delay, reordering and unlimited
+//!   duplication need no actions of their own. A message that can have no further effect is
+//!   forgotten ([`Protocol::is_relevant`]).
+//! * **Disk.** Each write becomes durable in a step of its own, or within the step that issued it
+//!   ([`Fsync`]). A crash loses whatever is not durable, and everything that waits for it.
+//! * **Crash and restart** are one step: a node that is down is one to which nothing is delivered.
+//!
+//! A state is a few small integers: nodes, messages and histories are interned, and the step of a
+//! node in a given state under a given stimulus is worked out once.
+
+use crate::intern::Interner;
+use crate::node::{Fsync, Node, Outbox, Stimulus};
+use crate::protocol::{Kind, Protocol, Snapshot};
+use dashmap::DashMap;
+use ringleader_core::ids::ReplicaId;
+use ringleader_core::machine::Machine;
+use rustc_hash::FxBuildHasher;
+use stateright::{Model, Property};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What bounds a world besides its protocol's own limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// How many crashes there may be.
+    pub crashes: u8,
+    /// When writes become durable.
+    pub fsync: Fsync,
+    /// Whether messages that can have no further effect are forgotten. Off only to validate the
+    /// rules: the state space grows by orders of magnitude.
+    pub collect: bool,
+}
+
+/// A message on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Envelope<P: Protocol> {
+    /// The sender.
+    pub from: ReplicaId,
+    /// The receiver.
+    pub to: ReplicaId,
+    /// What it says.
+    pub message: <P::Machine as Machine>::Message,
+}
+
+/// A state of the world. The numbers are those of the world that made it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct State {
+    nodes: Vec<u32>,
+    /// Sorted.
+    network: Vec<u32>,
+    ghost: u32,
+    crashes_left: u8,
+    /// One bit per property: whether its predicate holds here. A function of the other fields.
+    verdict: u32,
+}
+
+/// Something that may happen in a state.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// A message arrives.
+    Deliver(u32),
+    /// `to` learns from `from` what needs no message.
+    Hear {
+        /// Who knows.
+        from: u8,
+        /// Who learns.
+        to: u8,
+    },
+    /// The oldest write of a node becomes durable.
+    Persist(u8),
+    /// A node crashes and starts again.
+    Crash(u8),
+    /// The n-th armed timer of a node fires.
+    Fire(u8, u8),
+    /// The n-th request that a client may make of a node.
+    Ask(u8, u8),
+    /// Every message on its way is lost. Only in worlds that look for traps.
+    LoseAll,
+}
+
+/// The names of the kinds of actions, for coverage.
+pub const ACTION_KINDS: [&str; 6] = ["deliver", "hear", "persist", "crash", "timer", "request"];
+
+/// A node, and what is worked out about it once.
+struct Known<P: Protocol> {
+    node: Node<P>,
+    view: P::View,
+}
+
+/// The interned result of one step of one node.
+#[derive(Clone, Debug)]
+struct Outcome<P: Protocol> {
+    node: u32,
+    sends: Box<[u32]>,
+    events: Box<[P::Event]>,
+    marks: u32,
+}
+
+/// A protocol within bounds. See the module's documentation.
+pub struct World<P: Protocol> {
+    protocol: P,
+    bounds: Bounds,
+    nodes: Interner<Node<P>>,
+    known: DashMap<u32, std::sync::Arc<Known<P>>, FxBuildHasher>,
+    messages: Interner<Envelope<P>>,
+    ghosts: Interner<P::Ghost>,
+    steps: DashMap<(u32, Stimulus<P>), std::sync::Arc<Outcome<P>>, FxBuildHasher>,
+    deliveries: DashMap<(u32, u32), std::sync::Arc<Outcome<P>>, FxBuildHasher>,
+    relevance: DashMap<(u32, u32, bool), bool, FxBuildHasher>,
+    verdicts: DashMap<(Vec<u32>, u32), u32, FxBuildHasher>,
+    names: Vec<(&'static str, Kind)>,
+    taken: [AtomicU64; ACTION_KINDS.len()],
+    marked: [AtomicU64; 32],
+}
+
+impl<P: Protocol> World<P> {
+    /// A world in which nothing has happened yet.
+    #[must_use]
+    pub fn new(protocol: P, bounds: Bounds) -> Self {
+        let names = protocol.properties().iter().map(|it| (it.name, it.kind)).collect();
+        Self {
+            protocol,
+            bounds,
+            nodes: Interner::new(),
+            known: DashMap::default(),
+            messages: Interner::new(),
+            ghosts: Interner::new(),
+            steps: DashMap::default(),
+            deliveries: DashMap::default(),
+            relevance: DashMap::default(),
+            verdicts: DashMap::default(),
+            names,
+            taken: std::array::from_fn(|_| AtomicU64::new(0)),
+            marked: std::array::from_fn(|_| AtomicU64::new(0)),
+        }
+    }
+
+    /// The protocol.
+    pub fn protocol(&self) -> &P {
+        &self.protocol
+    }
+
+    /// The properties, by name, in the order of their bits.
+    pub fn property_names(&self) -> &[(&'static str, Kind)] {
+        &self.names
+    }
+
+    /// How often each kind of action was taken, and each mark hit.
+    pub fn coverage(&self) -> Vec<(&'static str, u64)> {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let actions = ACTION_KINDS.iter().zip(&self.taken);
+        let marks = self.protocol.marks().iter().zip(&self.marked);
+        actions.chain(marks).map(|(&name, counter)| (name, count(counter))).collect()
+    }
+
+    /// How many different nodes, messages and histories were seen.
+    pub fn interned(&self) -> (usize, usize, usize) {
+        (self.nodes.len(), self.messages.len(), self.ghosts.len())
+    }
+
+    /// The nodes of a state.
+    pub fn nodes_of(&self, state: &State) -> Vec<&Node<P>> {
+        state.nodes.iter().map(|&number| self.nodes.get(number)).collect()
+    }
+
+    /// The history of a state.
+    pub fn ghost_of(&self, state: &State) -> &P::Ghost {
+        self.ghosts.get(state.ghost)
+    }
+
+    /// The messages of a state.
+    pub fn network_of<'a>(&'a self, state: &'a State) -> impl Iterator<Item = &'a Envelope<P>> {
+        state.network.iter().map(|&number| self.messages.get(number))
+    }
+
+    /// A message by number.
+    pub fn envelope(&self, number: u32) -> &Envelope<P> {
+        self.messages.get(number)
+    }
+
+    /// How many crashes may still happen.
+    pub fn crashes_left(&self, state: &State) -> u8 {
+        state.crashes_left
+    }
+
+    /// Whether a state satisfies the predicate of the property with this number.
+    pub fn holds(&self, state: &State, property: usize) -> bool {
+        state.verdict & 1 << property != 0
+    }
+
+    /// The state after every message was lost; nothing if none is on its way.
+    pub fn without_messages(&self, state: &State) -> Option<State> {
+        let network = Vec::new();
+        (!state.network.is_empty()).then(|| State { network, ..state.clone() })
+    }
+
+    /// Which node an action happens to, and what happens to it.
+    pub fn stimulus(&self, state: &State, action: &Action) -> Option<(ReplicaId, Stimulus<P>)> {
+        let node = |id: u8| self.nodes.get(state.nodes[usize::from(id)]);
+        let (id, what) = match *action {
+            Action::Deliver(number) => {
+                let envelope = self.messages.get(number);
+                let (from, message) = (envelope.from, envelope.message.clone());
+                (envelope.to.0, Stimulus::Deliver { from, message })
+            }
+            Action::Hear { from, to } => {
+                let message = self.protocol.hearsay(node(from), node(to))?;
+                (to, Stimulus::Deliver { from: ReplicaId(from), message })
+            }
+            Action::Persist(id) => (id, Stimulus::Persist),
+            Action::Crash(id) => (id, Stimulus::Crash),
+            Action::Fire(id, nth) => {
+                let mut armed = self.may_fire(node(id));
+                (id, Stimulus::Fire(armed.nth(usize::from(nth))?))
+            }
+            Action::Ask(id, nth) => {
+                let ghost = self.ghosts.get(state.ghost);
+                let mut requests = self.protocol.requests(ghost, node(id)).into_iter();
+                let (name, request) = requests.nth(usize::from(nth))?;
+                (id, Stimulus::Request { id: name, request })
+            }
+            Action::LoseAll => return None,
+        };
+        Some((ReplicaId(id), what))
+    }
+
+    fn may_fire(&self, node: &Node<P>) -> impl Iterator<Item = <P::Machine as Machine>::Timer> {
+        node.armed().filter(|&timer| self.protocol.may_fire(&node.machine, timer))
+    }
+
+    fn step(&self, node: u32, what: &Stimulus<P>) -> std::sync::Arc<Outcome<P>> {
+        let key = (node, what.clone());
+        if let Some(known) = self.steps.get(&key) {
+            return std::sync::Arc::clone(&known);
+        }
+        let outcome = std::sync::Arc::new(self.work_out(node, what));
+        self.steps.insert(key, std::sync::Arc::clone(&outcome));
+        outcome
+    }
+
+    fn deliver(&self, node: u32, number: u32) -> std::sync::Arc<Outcome<P>> {
+        let key = (node, number);
+        if let Some(known) = self.deliveries.get(&key) {
+            return std::sync::Arc::clone(&known);
+        }
+        let Envelope { from, message, .. } = self.messages.get(number).clone();
+        let outcome =
+            std::sync::Arc::new(self.work_out(node, &Stimulus::Deliver { from, message }));
+        self.deliveries.insert(key, std::sync::Arc::clone(&outcome));
+        outcome
+    }
+
+    fn work_out(&self, node: u32, what: &Stimulus<P>) -> Outcome<P> {
+        let before = self.nodes.get(node);
+        let (after, out) = before.after(&self.protocol, what, self.bounds.fsync);
+        let Outbox { sends, events, marks, .. } = out;
+        let from = before.id;
+        let envelope = |(to, message)| self.messages.number(Envelope { from, to, message });
+        let sends = sends.into_iter().map(envelope).collect();
+        Outcome { node: self.nodes.number(after), sends, events: events.into(), marks }
+    }
+
+    fn known(&self, node: u32) -> std::sync::Arc<Known<P>> {
+        if let Some(known) = self.known.get(&node) {
+            return std::sync::Arc::clone(&known);
+        }
+        let it = self.nodes.get(node).clone();
+        let view = self.protocol.view(&it);
+        let known = std::sync::Arc::new(Known { node: it, view });
+        self.known.insert(node, std::sync::Arc::clone(&known));
+        known
+    }
+
+    fn is_relevant(&self, message: u32, nodes: &[u32], may_crash: bool) -> bool {
+        let envelope = self.messages.get(message);
+        let to = nodes[usize::from(envelope.to.0)];
+        let key = (message, to, may_crash);
+        if let Some(known) = self.relevance.get(&key) {
+            return *known;
+        }
+        let known = self.known(to);
+        let (from, message) = (envelope.from, &envelope.message);
+        let relevant =
+            self.protocol.is_relevant(from, message, &known.node, &known.view, may_crash);
+        self.relevance.insert(key, relevant);
+        relevant
+    }
+
+    fn verdict(&self, nodes: &[u32], ghost: u32) -> u32 {
+        let key = (nodes.to_vec(), ghost);
+        if let Some(known) = self.verdicts.get(&key) {
+            return *known;
+        }
+        let known: Vec<_> = nodes.iter().map(|&number| self.known(number)).collect();
+        let snapshot = Snapshot {
+            nodes: known.iter().map(|it| &it.node).collect(),
+            views: known.iter().map(|it| &it.view).collect(),
+            ghost: self.ghosts.get(ghost),
+        };
+        let properties = self.protocol.properties();
+        let bits = properties.iter().enumerate();
+        let verdict = bits
+            .map(|(bit, it)| u32::from((it.holds)(&self.protocol, &snapshot)) << bit)
+            .fold(0, |mask, bit| mask | bit);
+        self.verdicts.insert(key, verdict);
+        verdict
+    }
+
+    fn remember(&self, ghost: u32, id: ReplicaId, events: &[P::Event]) -> u32 {
+        if events.is_empty() {
+            return ghost;
+        }
+        let mut history = self.ghosts.get(ghost).clone();
+        for event in events {
+            self.protocol.remember(&mut history, id, event);
+        }
+        self.ghosts.number(history)
+    }
+
+    /// The state after `outcome` on node `id`; nothing if that changes nothing.
+    fn apply(
+        &self,
+        state: &State,
+        id: u8,
+        outcome: &Outcome<P>,
+        crashes_left: u8,
+    ) -> Option<State> {
+        let slot = usize::from(id);
+        let changed = state.nodes[slot] != outcome.node || state.crashes_left != crashes_left;
+        let is_new = |message: &u32| state.network.binary_search(message).is_err();
+        if !changed && outcome.events.is_empty() && !outcome.sends.iter().any(is_new) {
+            return None;
+        }
+        let mut nodes = state.nodes.clone();
+        nodes[slot] = outcome.node;
+        let mut network = Vec::with_capacity(state.network.len() + outcome.sends.len());
+        network.extend_from_slice(&state.network);
+        network.extend_from_slice(&outcome.sends);
+        network.sort_unstable();
+        network.dedup();
+        if self.bounds.collect {
+            let may_crash = crashes_left > 0;
+            network.retain(|&message| self.is_relevant(message, &nodes, may_crash));
+        }
+        let ghost = self.remember(state.ghost, ReplicaId(id), &outcome.events);
+        let verdict = self.verdict(&nodes, ghost);
+        Some(State { nodes, network, ghost, crashes_left, verdict })
+    }
+
+    fn count(&self, action: &Action, marks: u32) {
+        let kind = match action {
+            Action::Deliver(_) => 0,
+            Action::Hear { .. } => 1,
+            Action::Persist(_) => 2,
+            Action::Crash(_) => 3,
+            Action::Fire(..) => 4,
+            Action::Ask(..) => 5,
+            Action::LoseAll => return,
+        };
+        self.taken[kind].fetch_add(1, Ordering::Relaxed);
+        let mut marks = marks;
+        while marks != 0 {
+            let mark = marks.trailing_zeros() as usize;
+            self.marked[mark].fetch_add(1, Ordering::Relaxed);
+            marks &= marks - 1;
+        }
+    }
+}
+
+impl<P: Protocol> Model for World<P> {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        let ids = (0..self.protocol.nodes()).map(ReplicaId);
+        let start = |id| self.nodes.number(Node::start(&self.protocol, id));
+        let nodes: Vec<u32> = ids.map(start).collect();
+        let ghost = self.ghosts.number(self.protocol.initial_ghost());
+        let verdict = self.verdict(&nodes, ghost);
+        let crashes_left = self.bounds.crashes;
+        vec![State { nodes, network: Vec::new(), ghost, crashes_left, verdict }]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        actions.extend(state.network.iter().map(|&message| Action::Deliver(message)));
+        let count = self.protocol.nodes();
+        let ghost = self.ghosts.get(state.ghost);
+        for (id, &number) in (0..count).zip(&state.nodes) {
+            let node = self.nodes.get(number);
+            if !node.pending.is_empty() {
+                actions.push(Action::Persist(id));
+            }
+            if state.crashes_left > 0 {
+                actions.push(Action::Crash(id));
+            }
+            let firing = (0..).zip(self.may_fire(node));
+            actions.extend(firing.map(|(nth, _)| Action::Fire(id, nth)));
+            let asking = (0..).zip(self.protocol.requests(ghost, node));
+            actions.extend(asking.map(|(nth, _)| Action::Ask(id, nth)));
+            let knows = |&from: &u8| {
+                let speaker = self.nodes.get(state.nodes[usize::from(from)]);
+                from != id && self.protocol.hearsay(speaker, node).is_some()
+            };
+            actions.extend((0..count).filter(knows).map(|from| Action::Hear { from, to: id }));
+        }
+    }
+
+    fn next_state(&self, state: &State, action: Action) -> Option<State> {
+        if action == Action::LoseAll {
+            return self.without_messages(state);
+        }
+        let mut crashes_left = state.crashes_left;
+        let (id, outcome) = if let Action::Deliver(number) = action {
+            let id = self.messages.get(number).to;
+            (id, self.deliver(state.nodes[usize::from(id.0)], number))
+        } else {
+            let (id, what) = self.stimulus(state, &action)?;
+            crashes_left -= u8::from(matches!(action, Action::Crash(_)));
+            (id, self.step(state.nodes[usize::from(id.0)], &what))
+        };
+        let next = self.apply(state, id.0, &outcome, crashes_left)?;
+        self.count(&action, outcome.marks);
+        Some(next)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        assert!(self.names.len() <= HOLDS.len(), "at most {} properties", HOLDS.len());
+        let named = self.names.iter().enumerate();
+        named
+            .map(|(bit, &(name, kind))| match kind {
+                Kind::Always => Property::always(name, bit_test(bit)),
+                Kind::Sometimes => Property::sometimes(name, bit_test(bit)),
+            })
+            .collect()
+    }
+}
+
+/// How many properties a world may have.
+const HOLDS: [(); 24] = [(); 24];
+
+/// Stateright's conditions are plain functions, so there is one per bit.
+fn bit_test<P: Protocol>(bit: usize) -> fn(&World<P>, &State) -> bool {
+    macro_rules! tests {
+        ($($n:literal)*) => {
+            [$(|_: &World<P>, state: &State| state.verdict & 1 << $n != 0),*]
+        };
+    }
+    let tests: [fn(&World<P>, &State) -> bool; HOLDS.len()] =
+        tests!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23);
+    tests[bit]
+}
