@@ -73,6 +73,7 @@ fn repeat(mut commit: impl FnMut()) -> Measured {
 fn measure_log(disk: &Arc<dyn Disk>, batch: u32) -> Measured {
     let opened = Wal::open_or_create(disk, Options::new(1));
     let (mut wal, _) = opened.expect("a fresh directory holds no damage");
+    wal.prepare_ahead();
     let payload = [7; RECORD_LENGTH];
     repeat(|| {
         for _ in 0..batch {

@@ -66,8 +66,8 @@ impl StorageBackend for Device {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let mut bytes = self.bytes.lock().unwrap();
-        bytes.stable = bytes.cached.clone();
+        let Bytes { stable, cached } = &mut *self.bytes.lock().unwrap();
+        stable.clone_from(cached);
         Ok(())
     }
 

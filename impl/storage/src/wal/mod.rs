@@ -19,8 +19,8 @@
 //!   cut;
 //! * `WAL-6` after one failed write or sync nothing is ever reported durable again.
 //!
-//! Not done: removing old segments (the log is kept whole), preparing the next segment on another
-//! thread (a commit that opens a segment pays for zeroing it), repair of a damaged log from peers.
+//! Not done: removing and recycling old segments (the log is kept whole), repair of a damaged log
+//! from peers.
 
 mod blocks;
 mod error;

@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use super::blocks::Blocks;
 use super::error::{OpenError, WriteError};
@@ -26,9 +27,15 @@ pub struct Wal {
     groups: Vec<Group>,
     /// An empty buffer of an earlier group, kept for the next.
     spare: Blocks,
+    /// The thread that prepares the next segment, once `prepare_ahead` was called.
+    ahead: Option<JoinHandle<Prepared>>,
+    /// Whether `prepare_ahead` was called.
+    prepares_ahead: bool,
     /// Set by the first failed write, for ever.
     stopped: bool,
 }
+
+type Prepared = Result<Arc<dyn DiskFile>, WriteError>;
 
 /// Records that are written with one sync.
 #[derive(Debug)]
@@ -90,6 +97,8 @@ impl Wal {
             position: recovered.end,
             groups: Vec::new(),
             spare: Blocks::default(),
+            ahead: None,
+            prepares_ahead: false,
             stopped: false,
         };
         Ok((wal, recovered))
@@ -160,6 +169,17 @@ impl Wal {
         Ok(self.position)
     }
 
+    /// From now on prepares the next segment on a thread of its own, so that no commit waits for it
+    /// (without it the commit that fills a segment does the work). What the thread fails at is
+    /// reported by the commit that needs the segment.
+    pub fn prepare_ahead(&mut self) {
+        self.prepares_ahead = true;
+        if self.ahead.is_none() && !self.stopped {
+            let (shared, number) = (Arc::clone(&self.shared), self.number + 1);
+            self.ahead = Some(std::thread::spawn(move || prepare(&shared, number)));
+        }
+    }
+
     /// Everything below this position is durable.
     #[must_use]
     pub fn durable(&self) -> Lsn {
@@ -215,7 +235,7 @@ impl Wal {
         let (number, offset) = files::locate(&self.shared.options, group.start);
         assert_eq!(number, self.number, "groups are written in order");
         // The next segment is complete before the seal that says it exists is written.
-        let next = if group.sealed { Some(self.prepare(number + 1)?) } else { None };
+        let next = if group.sealed { Some(self.next_segment(number + 1)?) } else { None };
         record::mark_last(&mut group.blocks.bytes_mut()[group.last_at..]);
         group.blocks.pad();
         self.file.write_durable(offset, group.blocks.bytes()).map_err(|source| WriteError::Io {
@@ -227,28 +247,48 @@ impl Wal {
             self.shared.keep_segment(number + 1, Arc::clone(&next));
             self.file = next;
             self.number = number + 1;
+            if self.prepares_ahead {
+                self.prepare_ahead();
+            }
         }
         Ok(())
     }
 
-    fn prepare(&self, number: u64) -> Result<Arc<dyn DiskFile>, WriteError> {
-        let options = &self.shared.options;
-        let file = files::segment_name(number);
-        let failed = |action, source| WriteError::Io { action, file: file.clone(), source };
-        // A crash between preparing a segment and sealing the one before leaves it, empty.
-        let names = self.shared.disk.list().map_err(|source| failed("look for", source))?;
-        if names.contains(&file) {
-            return self.shared.disk.open(&file).map_err(|source| failed("open", source));
+    fn next_segment(&mut self, number: u64) -> Prepared {
+        match self.ahead.take() {
+            Some(thread) => thread.join().expect("preparing a segment does not panic"),
+            None => prepare(&self.shared, number),
         }
-        files::prepare_segment(&self.shared.disk, options, number).map_err(|(action, source)| {
-            let kind = source.kind();
-            if kind == ErrorKind::StorageFull || kind == ErrorKind::QuotaExceeded {
-                WriteError::DiskFull { file: file.clone(), length: options.segment_length }
-            } else {
-                failed(action, source)
-            }
-        })
     }
+}
+
+impl Drop for Wal {
+    /// Waits for the preparing thread: who opens the directory next must find it at rest.
+    fn drop(&mut self) {
+        if let Some(thread) = self.ahead.take() {
+            // Whatever it failed at, nobody needs its segment now; the next open looks for itself.
+            drop(thread.join());
+        }
+    }
+}
+
+fn prepare(shared: &Shared, number: u64) -> Prepared {
+    let options = &shared.options;
+    let file = files::segment_name(number);
+    let failed = |action, source| WriteError::Io { action, file: file.clone(), source };
+    // A crash between preparing a segment and sealing the one before leaves it, empty.
+    let names = shared.disk.list().map_err(|source| failed("look for", source))?;
+    if names.contains(&file) {
+        return shared.disk.open(&file).map_err(|source| failed("open", source));
+    }
+    files::prepare_segment(&shared.disk, options, number).map_err(|(action, source)| {
+        let kind = source.kind();
+        if kind == ErrorKind::StorageFull || kind == ErrorKind::QuotaExceeded {
+            WriteError::DiskFull { file: file.clone(), length: options.segment_length }
+        } else {
+            failed(action, source)
+        }
+    })
 }
 
 enum Found {
