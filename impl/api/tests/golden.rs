@@ -20,7 +20,7 @@ fn error(operation: &str, body: &str) -> String {
 }
 
 fn name(text: &str) -> TableName {
-    TableName::new(text).unwrap()
+    TableName::new(text).expect("a valid name")
 }
 
 fn put(body: &str) -> Put {
@@ -39,7 +39,7 @@ fn conditional(condition: &str, rest: &str) -> String {
 }
 
 fn steps(condition: &str, rest: &str) -> Vec<Step> {
-    put(&conditional(condition, rest)).condition.unwrap().steps().to_vec()
+    put(&conditional(condition, rest)).condition.expect("the request has one").steps().to_vec()
 }
 
 fn condition_error(condition: &str, rest: &str) -> String {

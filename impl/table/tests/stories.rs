@@ -1,4 +1,7 @@
 //! What commands do to tables, told as stories, and what must hold for every log.
+#![allow(clippy::unwrap_used, reason = "a test may, and clippy sees only the functions marked so")]
+#![allow(clippy::unnecessary_wraps, reason = "commands take a condition or none")]
+#![allow(clippy::needless_pass_by_value, reason = "expected values read better written in place")]
 
 use proptest::prelude::*;
 use ringleader_core::ids::LogIndex;
@@ -144,13 +147,17 @@ fn compare_and_set_sees_every_write_before_it() {
 fn old_items_are_told_only_when_asked_for() {
     let mut tables = replica();
     run(&mut tables, &put("a", 1, None));
-    let quiet = |condition| {
-        let Command::Put(put) = put("a", 2, condition) else { unreachable!() };
-        let none = ReturnOld::None;
-        Command::Put(Put { return_values: none, return_values_on_failure: none, ..put })
+    let exists = || when(Predicate::Exists(Path::attribute("id")));
+    let asking = |condition, return_values, return_values_on_failure| {
+        let Command::Put(put) = put("a", 1, condition) else { unreachable!() };
+        Command::Put(Put { return_values, return_values_on_failure, ..put })
     };
-    assert_eq!(run(&mut tables, &quiet(absent())), failed(None));
-    assert_eq!(run(&mut tables, &quiet(None)), written(None));
+    let (none, all, old) = (ReturnOld::None, ReturnOld::AllOld, || Some(item("a", 1)));
+    assert_eq!(run(&mut tables, &asking(absent(), all, none)), failed(None));
+    assert_eq!(run(&mut tables, &asking(absent(), none, all)), failed(old()));
+    assert_eq!(run(&mut tables, &asking(exists(), none, all)), written(None));
+    assert_eq!(run(&mut tables, &asking(exists(), all, none)), written(old()));
+    assert_eq!(run(&mut tables, &asking(None, none, none)), written(None));
 }
 
 #[test]
