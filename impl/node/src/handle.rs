@@ -1,0 +1,102 @@
+//! What a server holds of its node.
+
+use crate::driver::Input;
+use ringleader_core::ids::ReplicaId;
+use ringleader_replica::{Refusal, Status};
+use ringleader_wire::Command;
+use ringleader_wire::frame::ForwardRequest;
+use std::cell::Cell;
+use std::rc::Rc;
+use tokio::sync::{mpsc, oneshot};
+
+/// How a request ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The state machine's answer, in its encoding.
+    Done(Command),
+    /// It has had and will have no effect.
+    Refused(RefusedBecause),
+    /// It may have an effect, now or later, or none.
+    Unknown,
+}
+
+/// Why a request has had and will have no effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RefusedBecause {
+    /// This node's replica refused it.
+    #[error(transparent)]
+    Replica(#[from] Refusal),
+    /// The leader's node refused it: too many requests, or its replica has stopped.
+    #[error("the leader refused the request")]
+    LeaderBusy,
+    /// Too many requests of this node's clients are open.
+    #[error(
+        "{} requests are open on this node, which is the limit",
+        crate::limits::CLIENT_REQUESTS_MAX
+    )]
+    Overloaded,
+    /// No leader could be reached.
+    #[error("no leader was reached within {} ms", crate::limits::LEADERLESS_MAX.as_millis())]
+    NoLeader,
+    /// A read was not answered.
+    #[error("the read was not answered within {} ms", crate::limits::REQUEST_TIMEOUT.as_millis())]
+    TimedOut,
+    /// The node is stopping.
+    #[error("this node is stopping")]
+    Stopping,
+}
+
+/// A way to ask a node. Clones are the same node; they stay on its thread.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    pub(crate) id: ReplicaId,
+    pub(crate) inputs: mpsc::Sender<Input>,
+    pub(crate) status: Rc<Cell<Status>>,
+}
+
+impl Handle {
+    /// Which replica of its group this node holds.
+    #[must_use]
+    pub fn id(&self) -> ReplicaId {
+        self.id
+    }
+
+    /// Where the replica stands.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.status.get()
+    }
+
+    /// Has a command applied, here or at the leader, and says what that returned.
+    pub async fn write(&self, command: Command) -> Outcome {
+        if command.len() > ringleader_wire::limits::COMMAND_LENGTH_MAX {
+            return Outcome::Refused(Refusal::TooLong.into());
+        }
+        // What a node that stops had accepted may be in the log.
+        self.request(ForwardRequest::Write(command), Outcome::Unknown).await
+    }
+
+    /// Answers a query with the effect of every write that was answered before.
+    pub async fn read(&self, query: Command) -> Outcome {
+        if query.len() > ringleader_wire::limits::COMMAND_LENGTH_MAX {
+            return Outcome::Refused(Refusal::TooLong.into());
+        }
+        let stopped = Outcome::Refused(RefusedBecause::Stopping);
+        self.request(ForwardRequest::Read(query), stopped).await
+    }
+
+    /// Stops the node; [`crate::Running`] then ends.
+    pub async fn stop(&self) {
+        // A closed channel means that it has stopped.
+        let _ = self.inputs.send(Input::Stop).await;
+    }
+
+    async fn request(&self, request: ForwardRequest, if_dropped: Outcome) -> Outcome {
+        let (reply, answer) = oneshot::channel();
+        if self.inputs.send(Input::Request { request, reply }).await.is_err() {
+            return Outcome::Refused(RefusedBecause::Stopping);
+        }
+        answer.await.unwrap_or(if_dropped)
+    }
+}

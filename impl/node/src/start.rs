@@ -1,0 +1,110 @@
+//! Putting a node together.
+
+use crate::driver::{Backlog, Driver, read_stored};
+use crate::handle::Handle;
+use crate::inbound::Inbound;
+use crate::limits::{INPUTS_MAX, STORED_READS_MAX};
+use crate::link::Link;
+use crate::log_thread::{LogThread, STREAM};
+use crate::requests::Requests;
+use crate::timers::Timers;
+use ringleader_core::group::Config;
+use ringleader_core::ids::{ReplicaId, Tick};
+use ringleader_replica::{RecoverError, Replica, ReplicatedState, StateError, StoredError};
+use ringleader_storage::wal::{Recovered, Wal, WriteError};
+use ringleader_wire::frame::{Hello, Incarnation};
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io;
+use std::rc::Rc;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// What a node is told when it starts.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The replica and its group.
+    pub group: Config,
+    /// Where this node reaches the nodes of its peers.
+    pub peers: BTreeMap<ReplicaId, String>,
+    /// Names this process among those of this node, and seeds the jitter of its timers: random.
+    pub incarnation: u64,
+}
+
+/// Why a node did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NodeError {
+    /// What the disk holds is not the state of a replica.
+    #[error("{0}")]
+    Recover(#[from] RecoverError),
+    /// The log cannot be written.
+    #[error("write-ahead log: {0}")]
+    Write(#[from] WriteError),
+    /// The log cannot be read.
+    #[error("write-ahead log: {0}")]
+    Read(#[from] StoredError),
+    /// The tree failed.
+    #[error("tree: {0}")]
+    State(#[from] StateError),
+    /// The thread that writes the log has gone.
+    #[error("write-ahead log: its thread has ended")]
+    LogThreadGone,
+    /// No thread could be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+}
+
+/// A running node: ends when it was stopped or its storage failed.
+pub type Running = std::pin::Pin<Box<dyn Future<Output = Result<(), NodeError>>>>;
+
+/// Starts a node from what its disk holds. Its tasks live on the current `LocalSet`.
+///
+/// # Errors
+/// When the disk does not hold the state of a replica, or no thread can be started.
+///
+/// # Panics
+/// Outside of a `LocalSet` of a tokio runtime with I/O and time.
+pub fn start<S: ReplicatedState + 'static>(
+    options: Options,
+    wal: Wal,
+    recovered: &Recovered,
+    state: S,
+    listener: TcpListener,
+) -> Result<(Handle, Running), NodeError> {
+    let Options { group, peers, incarnation: seed } = options;
+    let (id, voters, incarnation) = (group.id, group.voters, Incarnation(seed));
+    let replica = Replica::recover(&group, state, recovered.records(), STREAM, Tick(0))?;
+    let (inputs, input_receiver) = mpsc::channel(INPUTS_MAX);
+    let link = |(to, address): (ReplicaId, String)| {
+        let hello = Hello { from: id, to, incarnation };
+        (to, Link::start(hello, address, inputs.clone()))
+    };
+    let links: BTreeMap<ReplicaId, Link> =
+        peers.into_iter().filter(|&(to, _)| to != id).map(link).collect();
+    let (stored_reads, ranges) = mpsc::channel(STORED_READS_MAX);
+    let reader = wal.reader();
+    tokio::task::spawn_local(read_stored(ranges, reader, links.clone(), inputs.clone()));
+    tokio::task::spawn_local(Inbound::new(id, voters, inputs.clone()).run(listener));
+    let status = Rc::new(Cell::new(replica.status()));
+    let driver = Driver {
+        id,
+        incarnation,
+        replica,
+        log: LogThread::start(wal).map_err(NodeError::Thread)?,
+        links,
+        stored_reads,
+        timers: Timers::new(seed),
+        status: Rc::clone(&status),
+        requests: Requests::default(),
+        start: Instant::now(),
+        backlog: Backlog::default(),
+        retry_at: None,
+        last_leader: None,
+        actions: Vec::new(),
+    };
+    let running = Box::pin(driver.run(input_receiver));
+    Ok((Handle { id, inputs, status }, running))
+}
