@@ -11,7 +11,7 @@ use lincheck::{
     Budget, Cell, CellAction, Condition, Operation, PutIfOutcome, Token, Verdict, check,
 };
 
-/// SplitMix64 (Steele, Lea, Flood 2014, figure 1).
+/// The generator `SplitMix64` (Steele, Lea, Flood 2014, figure 1).
 struct Random(u64);
 
 impl Random {

@@ -13,13 +13,16 @@
 //!    stands after the write and, as intervals are closed, no later than its own return. An
 //!    unknown write therefore may be given the earliest return of its observers as its own
 //!    return. A write that thereby surely happened is itself an observer through its guard.
-//! 2. *Unobserved need not have happened.* Let U be the unknown operations whose value no guard
-//!    outside U names, and let no guard outside U be a "is not". Take a legal linearization and
-//!    delete U from it. Until the next effect of an operation outside U, an operation outside U
-//!    that stood behind one of U saw a value that no guard outside U names, so its guard was
-//!    "any". Each other operation stands in the same state as before. So the rest is legal and U
-//!    may be dropped. With an "is not" outside U the argument fails (it could be satisfied by just
-//!    such a value), and nothing is dropped.
+//! 2. *Unobserved need not have happened.* Let U be a set of unknown operations such that no guard
+//!    outside U names a value that U writes, and no operation of U has a guard that admits `v` if
+//!    one outside U demands "is not `v`". Then U may be dropped. Take a legal linearization and
+//!    delete U from it. Claim: at each place the state without U is the same, or the state with U
+//!    is a value that U wrote and the state without U satisfies all "is not" outside U. It holds
+//!    at first. An operation of U keeps it: its guard admitted the state, so that one satisfies
+//!    every "is not" outside; or the states differed already, and the one without U stays. An
+//!    operation outside U on differing states does not demand "is", since it was legal on a value
+//!    that no guard outside names; so it demands nothing or "is not", is legal without U too, and
+//!    if it has an effect the states are the same again.
 //! 3. *Indistinguishable values are one value.* Values that no guard names are bisimilar: no
 //!    operation is legal on one and illegal on the other. They are replaced by
 //!    [`Token::Unobserved`], so that unknown writes of them are interchangeable.
@@ -190,6 +193,15 @@ impl Guard {
         }
     }
 
+    fn admits_any_of(self, values: &BTreeSet<CellValue>) -> bool {
+        match self {
+            Self::Any => !values.is_empty(),
+            Self::Is(wanted) => values.contains(&wanted),
+            Self::IsNot(unwanted) => values.len() > usize::from(values.contains(&unwanted)),
+            Self::Never => false,
+        }
+    }
+
     fn negated(self) -> Self {
         match self {
             Self::Any => Self::Never,
@@ -280,34 +292,38 @@ fn observed_means_happened(partition: &mut [Operation<CellAction>]) {
     }
 }
 
-/// Rule 2 of the [module](self).
+/// Rule 2 of the [module](self): starts with all unknown operations in U and takes those out that
+/// break its conditions, until none does.
 fn drop_unobserved(partition: &mut Vec<Operation<CellAction>>) {
     let mut named: BTreeSet<CellValue> = BTreeSet::new();
-    let mut blind = false;
+    let mut unwanted: BTreeSet<CellValue> = BTreeSet::new();
+    let mut in_u: Vec<usize> = Vec::new();
     let mut outside: Vec<usize> = Vec::new();
-    let mut by_value: BTreeMap<CellValue, Vec<usize>> = BTreeMap::new();
     for (at, operation) in partition.iter().enumerate() {
-        match (operation.returned, operation.action.effect()) {
-            (Some(_), _) => outside.push(at),
-            (None, Some(value)) => by_value.entry(value).or_default().push(at),
-            (None, None) => {} // an unknown read is in U without a value
-        }
+        if operation.is_known() { outside.push(at) } else { in_u.push(at) }
     }
     let mut keep = vec![false; partition.len()];
-    while let Some(at) = outside.pop() {
-        keep[at] = true;
-        let guard = partition[at].action.guard();
-        blind |= matches!(guard, Guard::IsNot(_));
-        if let Some(value) = guard.named()
-            && named.insert(value)
-        {
-            outside.extend(by_value.remove(&value).unwrap_or_default());
+    while !outside.is_empty() {
+        for at in outside.drain(..) {
+            keep[at] = true;
+            let guard = partition[at].action.guard();
+            named.extend(guard.named());
+            if let Guard::IsNot(value) = guard {
+                unwanted.insert(value);
+            }
         }
+        in_u.retain(|at| {
+            let action = &partition[*at].action;
+            let Some(value) = action.effect() else { return true }; // an unknown read
+            let stays = !named.contains(&value) && !action.guard().admits_any_of(&unwanted);
+            if !stays {
+                outside.push(*at);
+            }
+            stays
+        });
     }
-    if !blind {
-        let mut keep = keep.into_iter();
-        partition.retain(|_| keep.next().unwrap_or(true));
-    }
+    let mut keep = keep.into_iter();
+    partition.retain(|_| keep.next().unwrap_or(true));
 }
 
 /// Rule 3 of the [module](self).

@@ -19,6 +19,9 @@ pub(crate) struct Configuration<S, const W: usize> {
     pub(crate) used: Rc<[u32]>,
     /// The last step of its witness.
     pub(crate) trace: u32,
+    /// Whether the last step of a chain achieved nothing that a constant write after it keeps
+    /// (rule 4). Meaningless between events.
+    pub(crate) idle: bool,
 }
 
 impl<S: Eq, const W: usize> Configuration<S, W> {

@@ -147,6 +147,7 @@ where
             available: Slots::EMPTY,
             used: self.schedule.kinds.iter().map(|_| 0).collect::<Rc<[u32]>>(),
             trace: ROOT,
+            idle: false,
         });
         let mut next = Antichain::new();
         let mut frontier = Antichain::new();
@@ -239,20 +240,27 @@ where
     ) -> Result<(), Exhausted> {
         for resource in from.available.iter() {
             let Pending { operation, nature } = self.pending[resource];
+            if from.idle && nature == Nature::Constant {
+                continue;
+            }
             let Some(state) = self.step(&from.state, operation)? else { continue };
             let mut to = Configuration { state, ..from.clone() };
             to.available.remove(resource);
             to.unmet.remove(resource);
             self.take_effect(&mut to, operation, nature);
+            to.idle &= matches!(nature, Nature::Constant | Nature::Total);
             arrive(to, slot, frontier, next);
         }
         for kind in 0..self.offered.len() {
             let used = from.used[kind] as usize;
             let Some(operation) = self.offered[kind].get(used).copied() else { continue };
+            let nature = self.model.nature(&self.operations[operation as usize].action);
+            if from.idle && nature == Nature::Constant {
+                continue;
+            }
             let Some(state) = self.step(&from.state, operation)? else { continue };
             let mut to = Configuration { state, ..from.clone() };
             Rc::make_mut(&mut to.used)[kind] += 1;
-            let nature = self.model.nature(&self.operations[operation as usize].action);
             self.take_effect(&mut to, operation, nature);
             arrive(to, slot, frontier, next);
         }
@@ -266,10 +274,12 @@ where
         if nature == Nature::Constant {
             to.unmet.remove_all(&self.total);
         }
+        to.idle = true;
         for slot in to.unmet.iter() {
             let operation = self.pending[slot].operation;
             if self.is_self_loop(&to.state, &self.operations[operation as usize].action) {
                 to.unmet.remove(slot);
+                to.idle &= self.total.contains(slot);
                 to.trace = self.witnesses.push(to.trace, operation, self.event, Deed::Met);
             }
         }
@@ -325,6 +335,7 @@ fn arrive<S: Clone + Eq + Hash, const W: usize>(
     }
     if !owed {
         configuration.available.remove(slot);
+        configuration.idle = false;
         next.insert(configuration);
     }
 }

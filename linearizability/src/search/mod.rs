@@ -32,7 +32,11 @@
 //! C can do, and stays at least D. Fix a legal linearization; let J be its prefix up to the last
 //! operation that a return has forced so far. Some configuration is always at least the one that
 //! J leaves: each step of J can be copied; meeting an obligation early (rules 1, 2) only makes a
-//! configuration greater; and the antichain (rule 3) only drops what something kept is at least.
+//! configuration greater; the antichain (rule 3) only drops what something kept is at least; and
+//! a step is *idle* (rule 4) if it used no partial operation that surely happened, and nothing but
+//! total operations was met by it: before a constant write it can be left out, for that write hides
+//! whatever the idle step met or used, and what the step would have used is still available. So no
+//! constant write is tried after an idle step; it is tried in the configuration before.
 
 mod antichain;
 mod engine;
