@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use ringleader_storage::disk::{Disk, Fault, Image, SimulatedDisk};
-use ringleader_storage::wal::{OpenError, Options, Wal, WriteError};
+use ringleader_storage::wal::{Lsn, OpenError, Options, Wal, WriteError};
 
 /// Two blocks of records per segment, so that four records can take two segments.
 const OPTIONS: Options = Options { owner: 3, segment_length: 3 * 4096 };
@@ -225,6 +225,9 @@ fn after_a_failed_operation_nothing_is_acknowledged_any_more() {
             let mut run = Run { created: true, ..Run::default() };
             write(&mut wal, &script, &mut run);
             assert!(run.acknowledged < script.len(), "operation {operation} failed unnoticed");
+            // Readers see what was acknowledged, and no more.
+            let records = wal.reader().records(Lsn(0)).map(|record| record.unwrap().payload);
+            assert!(records.eq(run.appended[..run.acknowledged].concat()), "operation {operation}");
             // The disk works again; the log must not.
             wal.append(9, b"after the failure");
             for _ in 0..2 {

@@ -134,6 +134,22 @@ fn a_segment_from_elsewhere_is_no_part_of_this_log() {
 }
 
 #[test]
+fn a_whole_record_that_belongs_to_no_group_is_not_taken() {
+    let (mut image, groups) = written();
+    // The second record of the last group that has two, as if left over from an older group.
+    let (group, records) = groups.iter().enumerate().rfind(|(_, group)| group.len() > 1).unwrap();
+    let (lsn, payload) = &records[1];
+    let (file, at) = segment(*lsn);
+    let record = image.files_mut().get_mut(&file).unwrap();
+    let record = &mut record[at..at + 40 + payload.len()];
+    record[16..24].copy_from_slice(&lsn.0.to_le_bytes());
+    let checksum = crc32c::crc32c(&record[4..]);
+    record[0..4].copy_from_slice(&checksum.to_le_bytes());
+    assert_eq!(group, groups.len() - 1, "the last group has two");
+    assert_eq!(open(image).unwrap(), groups[..group].concat());
+}
+
+#[test]
 fn a_position_that_is_no_record_is_an_error() {
     let (image, groups) = written();
     let disk: Arc<dyn Disk> = Arc::new(image.into_disk());

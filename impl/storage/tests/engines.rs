@@ -26,6 +26,8 @@ struct Device {
 struct Bytes {
     stable: Vec<u8>,
     cached: Vec<u8>,
+    /// What each sync since the last look left: a power loss right after it finds just that.
+    syncs: Vec<Vec<u8>>,
 }
 
 const PAGE: usize = 4096;
@@ -33,7 +35,7 @@ const PAGE: usize = 4096;
 impl Device {
     /// What a power loss leaves: the stable bytes, and those unsynced pages that `keeps` picks.
     fn after_power_loss(&self, keeps: impl Fn(usize) -> bool) -> Self {
-        let Bytes { stable, cached } = self.bytes.lock().unwrap().clone();
+        let Bytes { stable, cached, .. } = self.bytes.lock().unwrap().clone();
         let mut left = stable.clone();
         left.resize(cached.len().max(stable.len()), 0);
         for (page, bytes) in cached.chunks(PAGE).enumerate() {
@@ -41,8 +43,17 @@ impl Device {
                 left[page * PAGE..page * PAGE + bytes.len()].copy_from_slice(bytes);
             }
         }
-        let bytes = Bytes { stable: left.clone(), cached: left };
+        Self::holding(left)
+    }
+
+    fn holding(bytes: Vec<u8>) -> Self {
+        let bytes = Bytes { stable: bytes.clone(), cached: bytes, syncs: Vec::new() };
         Self { bytes: Arc::new(Mutex::new(bytes)) }
+    }
+
+    fn take_syncs(&self) -> Vec<Self> {
+        let syncs = std::mem::take(&mut self.bytes.lock().unwrap().syncs);
+        syncs.into_iter().map(Self::holding).collect()
     }
 }
 
@@ -66,8 +77,9 @@ impl StorageBackend for Device {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let Bytes { stable, cached } = &mut *self.bytes.lock().unwrap();
+        let Bytes { stable, cached, syncs } = &mut *self.bytes.lock().unwrap();
         stable.clone_from(cached);
+        syncs.push(stable.clone());
         Ok(())
     }
 
@@ -167,7 +179,7 @@ impl Log {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn a_tree_is_a_btree_map_also_after_power_losses(steps in prop::collection::vec(step(), 1..60)) {
@@ -176,6 +188,7 @@ proptest! {
         let mut log = Log { entries: Vec::new() };
         let mut oracle = MemoryEngine::new();
         let mut checkpointed = 0;
+        device.take_syncs();
         for step in steps {
             match step {
                 Step::Apply(changes) => {
@@ -207,9 +220,15 @@ proptest! {
                     prop_assert!(applied >= checkpointed, "{applied} after {checkpointed}");
                     prop_assert_eq!(everything(&engine), everything(&log.oracle(applied)));
                     log.replay(&mut engine);
+                    device.take_syncs();
                 }
             }
             prop_assert_eq!(engine.applied(), oracle.applied());
+            // A power loss in the middle of that step.
+            for device in device.take_syncs() {
+                let engine = TreeEngine::open_with_backend(device, SMALL).unwrap();
+                prop_assert_eq!(everything(&engine), everything(&log.oracle(engine.applied())));
+            }
         }
         prop_assert_eq!(everything(&engine), everything(&oracle));
     }

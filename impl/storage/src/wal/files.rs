@@ -218,6 +218,7 @@ pub(super) fn create_log(disk: &Arc<dyn Disk>, options: &Options) -> Result<(), 
         .write_at(0, &header.encode())
         .map_err(|error| failed("write", IDENTITY_NAME, error))?;
     identity.sync().map_err(|error| failed("sync", IDENTITY_NAME, error))?;
+    // Not every file system keeps the order of names; ours asks only for this one.
     sync_directory()?;
     disk.remove(CREATING_NAME).map_err(|error| failed("remove", CREATING_NAME, error))?;
     sync_directory()
