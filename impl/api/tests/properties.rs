@@ -71,7 +71,7 @@ fn holds(condition: &str) -> bool {
     let body = format!(r#"{{"TableName":"abc","Item":{{}},"ConditionExpression":{condition}}}"#);
     match parse("DynamoDB_20120810.PutItem", body.as_bytes()) {
         Ok(Request::PutItem(put)) => {
-            put.condition.unwrap().holds(Some(&Item::from([("a", 1_u64.into())])))
+            put.condition.expect("given").holds(Some(&Item::from([("a", 1_u64.into())])))
         }
         other => panic!("{body} gave {other:?}"),
     }
