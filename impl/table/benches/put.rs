@@ -42,10 +42,8 @@ fn request(operation: &str, body: &str) -> Request {
 }
 
 fn put(body: &str) -> Put {
-    match request("PutItem", body) {
-        Request::PutItem(put) => put,
-        other => panic!("not a put: {other:?}"),
-    }
+    let Request::PutItem(put) = request("PutItem", body) else { panic!("not a put") };
+    put
 }
 
 fn table() -> TableDescription {
@@ -119,11 +117,11 @@ fn main() {
             )
         })
         .collect();
-    let get =
-        |at: u64| match request("GetItem", &bodies[usize::try_from(at % KEYS).expect("small")]) {
-            Request::GetItem(get) => get,
-            other => panic!("not a get: {other:?}"),
-        };
+    let get = |at: u64| {
+        let body = &bodies[usize::try_from(at % KEYS).expect("small")];
+        let Request::GetItem(get) = request("GetItem", body) else { panic!("not a get") };
+        get
+    };
     measure("  parse", |at| drop(black_box(get(at))));
     let stored = |at: u64| -> Option<PackedItem> {
         let get = get(at);
