@@ -17,6 +17,31 @@
 //! * `HANDOFF-2` no lost wake-up: who waits while there is an item, or after the close, goes on;
 //! * `HANDOFF-3` after a close, what was accepted before is still taken, and nothing is accepted.
 
+//!
+//! ```no_run
+//! use ringleader_handoff::{BatchQueue, mailbox};
+//!
+//! let queue = BatchQueue::new(1024);
+//! let (poster, completions) = mailbox(|| { /* wake the core: an eventfd, tokio's Notify */ });
+//! let log_thread = std::thread::spawn({
+//!     let queue = queue.clone();
+//!     move || {
+//!         let mut batch = Vec::new();
+//!         while queue.take(&mut batch) {
+//!             // Write the batch with one sync; then everything up to its last item is durable.
+//!             poster.post(batch.drain(..).last());
+//!         }
+//!     }
+//! });
+//! queue.push("first").unwrap();
+//! queue.push("second").unwrap();
+//! queue.close();
+//! log_thread.join().unwrap();
+//! let mut durable = Vec::new();
+//! assert!(!completions.drain(&mut durable), "the log thread has ended");
+//! assert_eq!(durable.last(), Some(&Some("second")));
+//! ```
+
 mod mailbox;
 mod queue;
 mod sync;

@@ -244,9 +244,17 @@ fn after_a_failed_operation_nothing_is_acknowledged_any_more() {
 
 #[test]
 fn a_full_disk_is_named_and_loses_nothing_acknowledged() {
+    fill_and_go_on(false);
+    fill_and_go_on(true);
+}
+
+fn fill_and_go_on(ahead: bool) {
     let disk = SimulatedDisk::new();
     let mut wal = Wal::create(&shared(&disk), OPTIONS).unwrap();
     disk.set_capacity(Some(5 * OPTIONS.segment_length / 2));
+    if ahead {
+        wal.prepare_ahead();
+    }
     let mut acknowledged = Vec::new();
     let error = loop {
         let payload = vec![acknowledged.len().try_into().unwrap(); 3000];
@@ -258,6 +266,7 @@ fn a_full_disk_is_named_and_loses_nothing_acknowledged() {
     };
     assert_eq!(error.to_string(), "disk full: no room for segment 000000000002.wal of 12288 bytes");
     assert_eq!(acknowledged.len(), 3, "two segments of two groups, less the one in flight");
+    drop(wal);
     for image in disk.images() {
         assert_eq!(open(&image.into_disk()).unwrap().1, acknowledged);
     }

@@ -70,3 +70,54 @@ fn opening_nothing_and_creating_twice_are_refused() {
     let other = Wal::open(&disk(directory.path()), Options::new(2)).unwrap_err();
     assert_eq!(other.to_string(), "the log belongs to owner 1, not to 2");
 }
+
+#[test]
+fn durable_writes_read_back_whether_or_not_they_can_be_direct() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = disk(directory.path());
+    let file = disk.create("file").unwrap();
+    let mut expected = vec![0; 64 << 10];
+    file.write_at(0, &expected).unwrap();
+    let storage: Vec<u8> = (0..40_000).map(|at| (at % 251).try_into().unwrap()).collect();
+    let aligned = storage.as_ptr().align_offset(4096);
+    // (where in memory, how much, where in the file): direct, and each of the three misaligned.
+    for (from, length, at) in [
+        (aligned, 8192, 4096),
+        (aligned + 1, 8192, 12288),
+        (aligned, 100, 0),
+        (aligned, 4096, 30_000),
+    ] {
+        let bytes = &storage[from..from + length];
+        file.write_durable(at as u64, bytes).unwrap();
+        expected[at..at + length].copy_from_slice(bytes);
+        let mut found = vec![0; expected.len()];
+        disk.open("file").unwrap().read_at(0, &mut found).unwrap();
+        assert!(found == expected, "{length} bytes at {at}");
+    }
+    assert!(disk.create("file").is_err(), "the name is taken");
+}
+
+#[test]
+fn a_reader_follows_a_log_that_is_being_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = Options { owner: 1, segment_length: 64 << 10 };
+    let mut wal = Wal::create(&disk(directory.path()), options).unwrap();
+    wal.prepare_ahead();
+    let reader = wal.reader();
+    let (sender, committed) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            for (lsn, payload) in committed {
+                assert_eq!(reader.read(lsn).unwrap().payload, payload);
+            }
+        });
+        for record in 0..200_u8 {
+            let payload = vec![record; 2000];
+            let lsn = wal.append(0, &payload);
+            assert!(wal.reader().read(lsn).is_err(), "not before it is durable");
+            assert!(wal.commit().unwrap() > lsn);
+            sender.send((lsn, payload)).unwrap();
+        }
+        drop(sender);
+    });
+}

@@ -8,6 +8,25 @@
 //! part of a later one. The host keeps `ENGINE-3`: it applies only entries that are durable in its
 //! own log, so that a checkpoint never holds an entry that the log could lose.
 
+//!
+//! ```
+//! use std::ops::Bound;
+//! use ringleader_storage::engine::{Change, Engine, MemoryEngine};
+//!
+//! let mut engine = MemoryEngine::new();
+//! let put = |key: &str| Change::Put { key: key.into(), value: b"1".to_vec() };
+//! engine.apply(1, &[put("a"), put("b"), put("c")])?;
+//! engine.apply(2, &[Change::Delete { key: b"b".to_vec() }])?;
+//! let mut keys = Vec::new();
+//! engine.scan((Bound::Unbounded, Bound::Excluded(b"d")), &mut |key, _value| {
+//!     keys.push(key.to_vec());
+//!     true // go on
+//! })?;
+//! assert_eq!(keys, [b"a", b"c"]);
+//! assert_eq!(engine.applied(), 2);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
 mod memory;
 mod tree;
 

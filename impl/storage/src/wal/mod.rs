@@ -19,6 +19,31 @@
 //!   cut;
 //! * `WAL-6` after one failed write or sync nothing is ever reported durable again.
 //!
+//! ```
+//! use std::sync::Arc;
+//! use ringleader_storage::disk::{Disk, SimulatedDisk};
+//! use ringleader_storage::wal::{Options, Wal};
+//!
+//! let simulated = SimulatedDisk::new();
+//! let disk: Arc<dyn Disk> = Arc::new(simulated.clone());
+//! let (mut wal, recovered) = Wal::open_or_create(&disk, Options::new(7))?;
+//! assert!(recovered.created);
+//! let stream = 1;
+//! wal.append(stream, b"vote for 2 in term 5");
+//! let first = wal.append(stream, b"entry 1");
+//! assert!(wal.commit()? > first); // both are durable
+//! wal.append(stream, b"entry 2"); // not committed
+//!
+//! // Whatever a power loss leaves, the committed records are in it.
+//! for image in simulated.images() {
+//!     let disk: Arc<dyn Disk> = Arc::new(image.into_disk());
+//!     let (_, recovered) = Wal::open(&disk, Options::new(7))?;
+//!     let payloads: Vec<_> = recovered.records().map(|record| record.unwrap().payload).collect();
+//!     assert_eq!(payloads, [b"vote for 2 in term 5".to_vec(), b"entry 1".to_vec()]);
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Not done: removing and recycling old segments (the log is kept whole), repair of a damaged log
 //! from peers.
 
