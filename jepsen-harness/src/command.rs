@@ -54,6 +54,19 @@ pub fn programs(
     Ok((server.clone(), found.map_err(Failure::with(BROKEN))?))
 }
 
+/// Where one program of this workspace is.
+///
+/// # Errors
+///
+/// If it cannot be built or found.
+pub fn program(program: Program) -> Result<PathBuf, Failure> {
+    let found = find(&[program]).map_err(Failure::with(BROKEN))?;
+    found.into_iter().next().ok_or_else(|| Failure {
+        code: BROKEN,
+        error: anyhow::anyhow!("there is no program {}", program.name),
+    })
+}
+
 /// Runs a program to its end or to the first signal. Dropping what it does kills its processes.
 pub fn main(program: impl Future<Output = Result<u8, Failure>>) -> ExitCode {
     let runtime = match runtime::Builder::new_current_thread().enable_all().build() {

@@ -107,7 +107,7 @@ pub async fn run(plan: &Plan, progress: &dyn Fn(&str)) -> Result<Outcome> {
 
     progress("checking the history");
     let lines = recorder.finish().with_context(|| format!("cannot write {}", history.display()))?;
-    let judgement = judge(&lines)?;
+    let judgement = judge(&history)?;
     let mut rows = vec![operations_row(plan, counts), faults_row(plan, &strikes, &faults)];
     rows.extend(findings);
     rows.push(history_row(&judgement));
@@ -256,11 +256,9 @@ fn history_row(judgement: &Judgement) -> Row {
             let detail = format!("{operations} operations checked in {} ms", took.as_millis());
             Row::new(PART, Verdict::Holds, detail)
         }
-        Judgement::Illegal { key, .. } => {
-            Row::new(PART, Verdict::Violated, format!("no order explains the operations on {key}"))
-        }
+        Judgement::Illegal { summary, .. } => Row::new(PART, Verdict::Violated, summary.clone()),
         Judgement::Undecided { reason } => {
-            Row::new(PART, Verdict::Void, format!("undecided: {reason} ran out"))
+            Row::new(PART, Verdict::Void, format!("undecided: {reason}"))
         }
     }
 }

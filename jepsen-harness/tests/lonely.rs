@@ -1,0 +1,60 @@
+//! The harness is pointed at a cluster that is known to break, and must say so: nodes that never
+//! replicate (`examples/lonely.rs`).
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jepsen_harness::run::{Plan, run};
+use jepsen_harness::schedule::FaultKind;
+use jepsen_harness::verdict::Verdict;
+use jepsen_harness::workload::Load;
+use tempfile::TempDir;
+
+/// The example that cargo built beside this test: `target/debug/examples/lonely`.
+fn lonely() -> PathBuf {
+    let this = std::env::current_exe().unwrap();
+    let profile = this.parent().unwrap().parent().unwrap();
+    profile.join("examples").join("lonely")
+}
+
+fn plan(directory: PathBuf, faults: &[FaultKind], seconds: u64) -> Plan {
+    Plan {
+        server: lonely(),
+        directory,
+        load_time: Duration::from_secs(seconds),
+        faults: faults.to_vec(),
+        seed: 1,
+        load: Load { clients: 12, rate: 500, timeout: Duration::from_millis(500) },
+        keys: 4,
+        operations_per_key: 200,
+        acknowledged_min: 100,
+        faults_min: faults.len(),
+    }
+}
+
+#[tokio::test]
+async fn nodes_that_never_replicate_are_convicted() {
+    let directory = TempDir::new().unwrap();
+    // One slot of the schedule: an undisturbed start, all nodes killed, a recovery.
+    let plan = plan(directory.path().to_owned(), &[FaultKind::KillAll], 4);
+    let outcome = run(&plan, &|_| {}).await.unwrap();
+
+    let verdict_of = |part: &str| {
+        let row = outcome.rows.iter().find(|row| row.part == part);
+        row.unwrap_or_else(|| panic!("no row {part} in {:?}", outcome.rows)).verdict
+    };
+    assert_eq!(verdict_of("history is linearizable"), Verdict::Violated);
+    assert_eq!(verdict_of("operations"), Verdict::Holds);
+    assert_eq!(verdict_of("faults had an effect"), Verdict::Holds);
+    assert_eq!(verdict_of("final reads after the heal"), Verdict::Holds);
+    assert!(outcome.counterexample.is_some_and(|drawing| drawing.contains("process")));
+    assert_eq!(outcome.faults.len(), 1);
+    assert!(outcome.counts.acknowledged >= 100, "{:?}", outcome.counts);
+    // Every node was killed and wrote a log of two lives.
+    for node in 0..3 {
+        let log = std::fs::read_to_string(directory.path().join(format!("node-{node}.log")));
+        assert_eq!(log.unwrap().matches("starts").count(), 2);
+    }
+}
