@@ -4,8 +4,8 @@ use crate::history::{History, Moment, Value};
 use crate::node::{MARK_LOST_WRITE, Node, Outbox};
 use crate::protocol::{Kind, Property, Protocol, Snapshot};
 use ringleader_core::group::{
-    self, AnnounceCommit, Answer, Ask, AtElection, Config, Group, Log, Message, Payload, Request,
-    Timer, Told, invariant,
+    self, AnnounceCommit, Answer, Ask, AtElection, Config, Group, Log, Message, Payload, Rename,
+    Request, Timer, Told, invariant,
 };
 use ringleader_core::ids::{LogEnd, LogIndex, ReplicaId, RequestId, Term, Tick};
 use ringleader_core::quorum::ReplicaSet;
@@ -30,6 +30,9 @@ pub struct GroupProtocol {
     pub at_election: AtElection,
     /// Most entries in one append.
     pub append_entries_max: u64,
+    /// Most entries on their way to one peer. With 1 a leader sends nothing new to a peer before
+    /// it acknowledged: no pipelining.
+    pub inflight_entries_max: u64,
 }
 
 /// What a node's host keeps for its machine.
@@ -121,7 +124,7 @@ impl Protocol for GroupProtocol {
             election_timeout: Tick(0),
             heartbeat_interval: Tick(0),
             append_entries_max: self.append_entries_max,
-            inflight_entries_max: u64::MAX,
+            inflight_entries_max: self.inflight_entries_max,
             at_election: self.at_election,
             announce_commit: AnnounceCommit::AtOnce,
         }
@@ -265,38 +268,42 @@ impl Protocol for GroupProtocol {
     /// does within a term.
     fn is_relevant(
         &self,
-        from: ReplicaId,
+        (from, _): (&Node<Self>, &View),
         message: &Message<Value>,
-        to: &Node<Self>,
-        view: &View,
+        (to, view): (&Node<Self>, &View),
         may_crash: bool,
     ) -> bool {
         let machine = &to.machine;
         let lasting = view.lasting_term(machine, may_crash);
         let term = message.term();
-        if term < lasting {
-            return false;
+        if term != lasting {
+            // A crash may take the receiver back below the message's term, or it is not there yet.
+            return term > lasting;
         }
-        // A crash may take the receiver back below the message's term, or it is not there yet.
-        if term > lasting {
-            return true;
-        }
-        match *message {
+        match message {
             Message::RequestVote { .. } => {
                 let vote_lasts = !may_crash || view.recovered_vote.is_some();
                 !(machine.vote().is_some() && vote_lasts && machine.term() == term)
             }
             Message::Vote { .. } => {
-                machine.term() == term && machine.votes().is_some_and(|it| !it.contains(from))
+                machine.term() == term && machine.votes().is_some_and(|it| !it.contains(from.id))
+            }
+            Message::Append { prev, entries, commit, .. } => {
+                append_is_relevant((from, to, view), (*prev, entries, *commit), may_crash)
             }
             Message::Appended { matched, .. } => {
-                machine.progress(from).is_some_and(|peer| peer.matched < matched)
+                machine.progress(from.id).is_some_and(|peer| peer.matched < *matched)
             }
             Message::Rejected { prev, .. } => {
-                machine.progress(from).is_some_and(|peer| peer.matched < prev)
+                machine.progress(from.id).is_some_and(|peer| peer.matched < *prev)
             }
-            Message::Confirmed { round, .. } => machine.awaits_confirmation(from, round),
-            Message::Append { .. } | Message::Confirm { .. } | Message::NewerTerm { .. } => true,
+            Message::Confirmed { round, .. } => machine.awaits_confirmation(from.id, *round),
+            Message::Confirm { round, .. } => {
+                may_crash
+                    || machine.leader() != Some(from.id)
+                    || from.machine.awaits_confirmation(to.id, *round)
+            }
+            Message::NewerTerm { .. } => true,
         }
     }
 
@@ -310,6 +317,11 @@ impl Protocol for GroupProtocol {
         let acts_on_term = to.machine.is_leader() || to.machine.is_candidate();
         let term = from.disk.term;
         (acts_on_term && term > to.machine.term()).then_some(Message::NewerTerm { term })
+    }
+
+    fn rename(&self, node: &Node<Self>, name: &dyn Fn(ReplicaId) -> ReplicaId) -> Node<Self> {
+        let pending = node.pending.iter().map(|write| write.rename(name)).collect();
+        node.renamed(node.machine.rename(name), node.disk.rename(name), pending, name)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
@@ -457,6 +469,27 @@ impl GroupProtocol {
         answer_reads(node, out);
         out.tell.push_back(Told::Applied(upto));
     }
+}
+
+/// An append of the receiver's own term is spent when the receiver holds its entries for good,
+/// knows its commit index for good, and its leader knows that they are held: in one term a log
+/// only grows, and so does `matched`.
+fn append_is_relevant(
+    (from, to, view): (&Node<GroupProtocol>, &Node<GroupProtocol>, &View),
+    (prev, entries, commit): (LogEnd, &[group::Entry<Value>], LogIndex),
+    may_crash: bool,
+) -> bool {
+    let verified = LogIndex(prev.index.0 + entries.len() as u64);
+    let end_term = entries.last().map_or(prev.term, |entry| entry.term);
+    let term_held = |log: &Log<Value>| log.term_at(verified);
+    let on_disk = !may_crash || term_held(&to.disk.log) == Some(end_term);
+    let held = on_disk && term_held(&view.log) == Some(end_term);
+    // The commit index and the leader's name are volatile.
+    let known_commit = if may_crash { LogIndex::ZERO } else { to.machine.commit() };
+    let taught =
+        commit.min(verified) <= known_commit && !may_crash && to.machine.leader() == Some(from.id);
+    let awaited = from.machine.progress(to.id).is_some_and(|peer| peer.matched < verified);
+    !held || !taught || awaited
 }
 
 fn answer_reads(node: &mut Node<GroupProtocol>, out: &mut Outbox<GroupProtocol>) {

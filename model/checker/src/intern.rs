@@ -14,12 +14,12 @@ const FIRST_CHUNK: usize = 1 << 8;
 const CHUNKS: usize = 25;
 
 /// A vector that only grows, and whose elements can be read without a lock while it does.
-struct AppendOnly<T> {
+pub(crate) struct AppendOnly<T> {
     chunks: [OnceLock<Box<[OnceLock<T>]>>; CHUNKS],
 }
 
 impl<T> AppendOnly<T> {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { chunks: std::array::from_fn(|_| OnceLock::new()) }
     }
 
@@ -35,12 +35,21 @@ impl<T> AppendOnly<T> {
         self.chunks[chunk].get()?.get(offset)?.get()
     }
 
-    /// Fills slot `index`. The caller fills each slot once.
-    fn fill(&self, index: usize, value: T) {
+    fn slot(&self, index: usize) -> &OnceLock<T> {
         let (chunk, offset) = Self::place(index);
         let slots = self.chunks[chunk]
             .get_or_init(|| (0..FIRST_CHUNK << chunk).map(|_| OnceLock::new()).collect());
-        assert!(slots[offset].set(value).is_ok(), "slot {index} is filled twice");
+        &slots[offset]
+    }
+
+    /// Fills slot `index`. The caller fills each slot once.
+    fn fill(&self, index: usize, value: T) {
+        assert!(self.slot(index).set(value).is_ok(), "slot {index} is filled twice");
+    }
+
+    /// What is in slot `index`, filled first if it is empty.
+    pub(crate) fn get_or_fill(&self, index: usize, value: impl FnOnce() -> T) -> &T {
+        self.slot(index).get_or_init(value)
     }
 }
 

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod intern;
+mod permutation;
 
 pub mod protocol;
 

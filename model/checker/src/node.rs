@@ -39,11 +39,24 @@ enum Waiting<P: Protocol> {
     Answer { id: RequestId, answer: <M<P> as Machine>::Answer },
 }
 
+impl<P: Protocol> Waiting<P> {
+    fn renamed(&self, name: &dyn Fn(ReplicaId) -> ReplicaId) -> Self {
+        match self {
+            Self::Send { to, message } => Self::Send { to: name(*to), message: message.clone() },
+            Self::Answer { .. } => self.clone(),
+        }
+    }
+}
+
 /// When writes become durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fsync {
     /// Each in a step of its own, in order; a crash may come before, between and after.
-    OwnStep,
+    OwnStep {
+        /// So many writes may be on their way on one node. One more, and the oldest becomes
+        /// durable within the step that issues it.
+        pending_max: usize,
+    },
     /// Within the step that issued it: crashes lose only what is volatile.
     Immediate,
 }
@@ -160,6 +173,28 @@ impl<P: Protocol> Node<P> {
         disk
     }
 
+    /// This node under other names, given what is renamed inside the machine and on its disk.
+    #[must_use]
+    pub fn renamed(
+        &self,
+        machine: M<P>,
+        disk: <M<P> as Machine>::Durable,
+        pending: VecDeque<<M<P> as Machine>::Write>,
+        name: &dyn Fn(ReplicaId) -> ReplicaId,
+    ) -> Self {
+        let waiting = self.waiting.iter().map(|(after, what)| (*after, what.renamed(name)));
+        Self {
+            id: name(self.id),
+            machine,
+            disk,
+            pending,
+            host: self.host.clone(),
+            waiting: waiting.collect(),
+            timers: self.timers.clone(),
+            violation: self.violation,
+        }
+    }
+
     /// The timers that may fire.
     pub fn armed(&self) -> impl Iterator<Item = <M<P> as Machine>::Timer> {
         self.timers.iter().copied()
@@ -188,10 +223,12 @@ impl<P: Protocol> Node<P> {
                 node.feed(protocol, input, &mut out);
             }
         }
-        if fsync == Fsync::Immediate {
-            while !node.pending.is_empty() {
-                node.persist_oldest(protocol, &mut out);
-            }
+        let pending_max = match fsync {
+            Fsync::OwnStep { pending_max } => pending_max,
+            Fsync::Immediate => 0,
+        };
+        while node.pending.len() > pending_max {
+            node.persist_oldest(protocol, &mut out);
         }
         node.violation = node.violation.or(out.violation);
         (node, out)

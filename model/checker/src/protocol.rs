@@ -86,14 +86,13 @@ pub trait Protocol: Explored + Ord {
     ) -> Vec<Self::Event>;
     /// Works out the facts about a node.
     fn view(&self, node: &Node<Self>) -> Self::View;
-    /// Whether a message to this node may still have an effect, now or later. Forgetting one that
+    /// Whether a message between these nodes may still have an effect, now or later. Forgetting one that
     /// may not changes no reachable node state; every rule names the durable fact it relies on.
     fn is_relevant(
         &self,
-        from: ReplicaId,
+        from: (&Node<Self>, &Self::View),
         message: &<Self::Machine as Machine>::Message,
-        to: &Node<Self>,
-        view: &Self::View,
+        to: (&Node<Self>, &Self::View),
         may_crash: bool,
     ) -> bool;
     /// Whether messages of this kind need no network: the world lets [`Protocol::hearsay`] stand
@@ -105,6 +104,9 @@ pub trait Protocol: Explored + Ord {
         from: &Node<Self>,
         to: &Node<Self>,
     ) -> Option<<Self::Machine as Machine>::Message>;
+    /// The same node with every replica renamed: replicas are interchangeable. Messages and
+    /// histories must mention no replica but sender and receiver.
+    fn rename(&self, node: &Node<Self>, name: &dyn Fn(ReplicaId) -> ReplicaId) -> Node<Self>;
     /// What must hold in every state, and what some state must show.
     fn properties(&self) -> Vec<Property<Self>>;
     /// Names of the marks that a run must hit, see [`Outbox::mark`].

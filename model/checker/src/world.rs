@@ -11,8 +11,9 @@
 //! A state is a few small integers: nodes, messages and histories are interned, and the step of a
 //! node in a given state under a given stimulus is worked out once.
 
-use crate::intern::Interner;
+use crate::intern::{AppendOnly, Interner};
 use crate::node::{Fsync, Node, Outbox, Stimulus};
+use crate::permutation::Permutations;
 use crate::protocol::{Kind, Protocol, Snapshot};
 use dashmap::DashMap;
 use ringleader_core::ids::ReplicaId;
@@ -20,6 +21,7 @@ use ringleader_core::machine::Machine;
 use rustc_hash::FxBuildHasher;
 use stateright::{Model, Property};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// What bounds a world besides its protocol's own limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +33,17 @@ pub struct Bounds {
     /// Whether messages that can have no further effect are forgotten. Off only to validate the
     /// rules: the state space grows by orders of magnitude.
     pub collect: bool,
+    /// Whether states that differ only in the names of the replicas are explored once.
+    pub symmetry: bool,
 }
+
+/// Most nodes in a world.
+pub const NODES_MAX: usize = 5;
+/// Stands for a node that the world does not have.
+const NOBODY: u32 = u32::MAX;
+
+/// The numbers of the nodes' states, by id.
+type Numbers = [u32; NODES_MAX];
 
 /// A message on its way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -47,7 +59,7 @@ pub struct Envelope<P: Protocol> {
 /// A state of the world. The numbers are those of the world that made it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
-    nodes: Vec<u32>,
+    nodes: Numbers,
     /// Sorted.
     network: Vec<u32>,
     ghost: u32,
@@ -83,10 +95,14 @@ pub enum Action {
 /// The names of the kinds of actions, for coverage.
 pub const ACTION_KINDS: [&str; 6] = ["deliver", "hear", "persist", "crash", "timer", "request"];
 
-/// A node, and what is worked out about it once.
+/// A message, a node's state: something with a number, and what was worked out about it.
 struct Known<P: Protocol> {
-    node: Node<P>,
-    view: P::View,
+    /// Indexed by the number of a node's state.
+    views: AppendOnly<P::View>,
+    /// Indexed by the number of a node's state: the numbers of its images under each permutation.
+    node_images: AppendOnly<Box<[u32]>>,
+    /// Indexed by the number of a message: likewise.
+    message_images: AppendOnly<Box<[u32]>>,
 }
 
 /// The interned result of one step of one node.
@@ -103,13 +119,15 @@ pub struct World<P: Protocol> {
     protocol: P,
     bounds: Bounds,
     nodes: Interner<Node<P>>,
-    known: DashMap<u32, std::sync::Arc<Known<P>>, FxBuildHasher>,
+    known: Known<P>,
+    permutations: Permutations,
     messages: Interner<Envelope<P>>,
     ghosts: Interner<P::Ghost>,
-    steps: DashMap<(u32, Stimulus<P>), std::sync::Arc<Outcome<P>>, FxBuildHasher>,
-    deliveries: DashMap<(u32, u32), std::sync::Arc<Outcome<P>>, FxBuildHasher>,
-    relevance: DashMap<(u32, u32, bool), bool, FxBuildHasher>,
-    verdicts: DashMap<(Vec<u32>, u32), u32, FxBuildHasher>,
+    steps: DashMap<(u32, Stimulus<P>), Arc<Outcome<P>>, FxBuildHasher>,
+    deliveries: DashMap<(u32, u32), Arc<Outcome<P>>, FxBuildHasher>,
+    relevance: DashMap<(u32, u32, u32, bool), bool, FxBuildHasher>,
+    verdicts: DashMap<(Numbers, u32), u32, FxBuildHasher>,
+    properties: Vec<crate::protocol::Property<P>>,
     names: Vec<(&'static str, Kind)>,
     taken: [AtomicU64; ACTION_KINDS.len()],
     marked: [AtomicU64; 32],
@@ -119,18 +137,27 @@ impl<P: Protocol> World<P> {
     /// A world in which nothing has happened yet.
     #[must_use]
     pub fn new(protocol: P, bounds: Bounds) -> Self {
-        let names = protocol.properties().iter().map(|it| (it.name, it.kind)).collect();
+        assert!(usize::from(protocol.nodes()) <= NODES_MAX, "at most {NODES_MAX} nodes");
+        let properties = protocol.properties();
+        let names = properties.iter().map(|it| (it.name, it.kind)).collect();
+        let permutations = Permutations::of(protocol.nodes());
         Self {
             protocol,
             bounds,
             nodes: Interner::new(),
-            known: DashMap::default(),
+            known: Known {
+                views: AppendOnly::new(),
+                node_images: AppendOnly::new(),
+                message_images: AppendOnly::new(),
+            },
+            permutations,
             messages: Interner::new(),
             ghosts: Interner::new(),
             steps: DashMap::default(),
             deliveries: DashMap::default(),
             relevance: DashMap::default(),
             verdicts: DashMap::default(),
+            properties,
             names,
             taken: std::array::from_fn(|_| AtomicU64::new(0)),
             marked: std::array::from_fn(|_| AtomicU64::new(0)),
@@ -162,7 +189,7 @@ impl<P: Protocol> World<P> {
 
     /// The nodes of a state.
     pub fn nodes_of(&self, state: &State) -> Vec<&Node<P>> {
-        state.nodes.iter().map(|&number| self.nodes.get(number)).collect()
+        self.numbers(&state.nodes).map(|number| self.nodes.get(number)).collect()
     }
 
     /// The history of a state.
@@ -230,25 +257,24 @@ impl<P: Protocol> World<P> {
         node.armed().filter(|&timer| self.protocol.may_fire(&node.machine, timer))
     }
 
-    fn step(&self, node: u32, what: &Stimulus<P>) -> std::sync::Arc<Outcome<P>> {
+    fn step(&self, node: u32, what: &Stimulus<P>) -> Arc<Outcome<P>> {
         let key = (node, what.clone());
         if let Some(known) = self.steps.get(&key) {
-            return std::sync::Arc::clone(&known);
+            return Arc::clone(&known);
         }
-        let outcome = std::sync::Arc::new(self.work_out(node, what));
-        self.steps.insert(key, std::sync::Arc::clone(&outcome));
+        let outcome = Arc::new(self.work_out(node, what));
+        self.steps.insert(key, Arc::clone(&outcome));
         outcome
     }
 
-    fn deliver(&self, node: u32, number: u32) -> std::sync::Arc<Outcome<P>> {
+    fn deliver(&self, node: u32, number: u32) -> Arc<Outcome<P>> {
         let key = (node, number);
         if let Some(known) = self.deliveries.get(&key) {
-            return std::sync::Arc::clone(&known);
+            return Arc::clone(&known);
         }
         let Envelope { from, message, .. } = self.messages.get(number).clone();
-        let outcome =
-            std::sync::Arc::new(self.work_out(node, &Stimulus::Deliver { from, message }));
-        self.deliveries.insert(key, std::sync::Arc::clone(&outcome));
+        let outcome = Arc::new(self.work_out(node, &Stimulus::Deliver { from, message }));
+        self.deliveries.insert(key, Arc::clone(&outcome));
         outcome
     }
 
@@ -262,50 +288,138 @@ impl<P: Protocol> World<P> {
         Outcome { node: self.nodes.number(after), sends, events: events.into(), marks }
     }
 
-    fn known(&self, node: u32) -> std::sync::Arc<Known<P>> {
-        if let Some(known) = self.known.get(&node) {
-            return std::sync::Arc::clone(&known);
-        }
-        let it = self.nodes.get(node).clone();
-        let view = self.protocol.view(&it);
-        let known = std::sync::Arc::new(Known { node: it, view });
-        self.known.insert(node, std::sync::Arc::clone(&known));
-        known
+    fn numbers(&self, nodes: &Numbers) -> impl Iterator<Item = u32> {
+        nodes
+            .iter()
+            .copied()
+            .take(usize::from(self.protocol.nodes()))
+            .collect::<Vec<_>>()
+            .into_iter()
     }
 
-    fn is_relevant(&self, message: u32, nodes: &[u32], may_crash: bool) -> bool {
+    fn view(&self, node: u32) -> &P::View {
+        self.known.views.get_or_fill(node as usize, || self.protocol.view(self.nodes.get(node)))
+    }
+
+    fn is_relevant(&self, message: u32, nodes: &Numbers, may_crash: bool) -> bool {
         let envelope = self.messages.get(message);
-        let to = nodes[usize::from(envelope.to.0)];
-        let key = (message, to, may_crash);
+        let number = |id: ReplicaId| nodes[usize::from(id.0)];
+        let (from, to) = (number(envelope.from), number(envelope.to));
+        let key = (message, from, to, may_crash);
         if let Some(known) = self.relevance.get(&key) {
             return *known;
         }
-        let known = self.known(to);
-        let (from, message) = (envelope.from, &envelope.message);
-        let relevant =
-            self.protocol.is_relevant(from, message, &known.node, &known.view, may_crash);
+        let about = |number: u32| (self.nodes.get(number), self.view(number));
+        let (from, to) = (about(from), about(to));
+        let relevant = self.protocol.is_relevant(from, &envelope.message, to, may_crash);
         self.relevance.insert(key, relevant);
         relevant
     }
 
-    fn verdict(&self, nodes: &[u32], ghost: u32) -> u32 {
-        let key = (nodes.to_vec(), ghost);
+    fn verdict(&self, nodes: &Numbers, ghost: u32) -> u32 {
+        let key = (*nodes, ghost);
         if let Some(known) = self.verdicts.get(&key) {
             return *known;
         }
-        let known: Vec<_> = nodes.iter().map(|&number| self.known(number)).collect();
         let snapshot = Snapshot {
-            nodes: known.iter().map(|it| &it.node).collect(),
-            views: known.iter().map(|it| &it.view).collect(),
+            nodes: self.numbers(nodes).map(|number| self.nodes.get(number)).collect(),
+            views: self.numbers(nodes).map(|number| self.view(number)).collect(),
             ghost: self.ghosts.get(ghost),
         };
-        let properties = self.protocol.properties();
-        let bits = properties.iter().enumerate();
+        let bits = self.properties.iter().enumerate();
         let verdict = bits
             .map(|(bit, it)| u32::from((it.holds)(&self.protocol, &snapshot)) << bit)
             .fold(0, |mask, bit| mask | bit);
         self.verdicts.insert(key, verdict);
         verdict
+    }
+
+    /// The numbers of a node's images under each permutation of the names.
+    fn node_images(&self, node: u32) -> &[u32] {
+        self.known.node_images.get_or_fill(node as usize, || {
+            let original = self.nodes.get(node);
+            let image = |names: &[u8]| {
+                let name = |id: ReplicaId| ReplicaId(names[usize::from(id.0)]);
+                self.nodes.number(self.protocol.rename(original, &name))
+            };
+            self.permutations.iter().map(image).collect()
+        })
+    }
+
+    /// The numbers of a message's images under each permutation of the names.
+    fn message_images(&self, message: u32) -> &[u32] {
+        self.known.message_images.get_or_fill(message as usize, || {
+            let Envelope { from, to, message } = self.messages.get(message);
+            let image = |names: &[u8]| {
+                let name = |id: &ReplicaId| ReplicaId(names[usize::from(id.0)]);
+                let message = message.clone();
+                self.messages.number(Envelope { from: name(from), to: name(to), message })
+            };
+            self.permutations.iter().map(image).collect()
+        })
+    }
+
+    /// The state under other names. Verdicts do not depend on names.
+    pub(crate) fn renamed(&self, state: &State, permutation: usize) -> State {
+        let nodes = self.renamed_nodes(&state.nodes, permutation);
+        let network = self.renamed_network(&state.network, permutation);
+        State { nodes, network, ..state.clone() }
+    }
+
+    fn renamed_nodes(&self, nodes: &Numbers, permutation: usize) -> Numbers {
+        let mut renamed = [NOBODY; NODES_MAX];
+        let names = self.permutations.get(permutation);
+        for (&name, &node) in names.iter().zip(nodes) {
+            renamed[usize::from(name)] = self.node_images(node)[permutation];
+        }
+        renamed
+    }
+
+    fn renamed_network(&self, network: &[u32], permutation: usize) -> Vec<u32> {
+        let image = |&message: &u32| self.message_images(message)[permutation];
+        let mut renamed: Vec<u32> = network.iter().map(image).collect();
+        renamed.sort_unstable();
+        renamed
+    }
+
+    /// The representative of a state among those that differ only in names, and the permutation
+    /// that leads there: the one whose numbers come first.
+    pub(crate) fn representative(&self, state: State) -> (State, usize) {
+        let images = (0..self.permutations.len()).map(|it| self.renamed_nodes(&state.nodes, it));
+        let images: Vec<Numbers> = images.collect();
+        let first = *images.iter().min().expect("there is the identity");
+        let tied = (0..images.len()).filter(|&it| images[it] == first);
+        let candidates = tied.map(|it| (self.renamed_network(&state.network, it), it));
+        let (network, permutation) = candidates.min().expect("one of them is first");
+        (State { nodes: first, network, ..state }, permutation)
+    }
+
+    /// How many different states this one stands for.
+    pub fn orbit_size(&self, state: &State) -> usize {
+        let images = (0..self.permutations.len()).map(|it| {
+            let renamed = self.renamed(state, it);
+            (renamed.nodes, renamed.network)
+        });
+        images.collect::<std::collections::BTreeSet<_>>().len()
+    }
+
+    /// The permutations of the replicas' names.
+    pub(crate) fn permutations(&self) -> &Permutations {
+        &self.permutations
+    }
+
+    /// The same action under other names.
+    pub(crate) fn renamed_action(&self, action: &Action, permutation: usize) -> Action {
+        let name = |id: u8| self.permutations.get(permutation)[usize::from(id)];
+        match *action {
+            Action::Deliver(message) => Action::Deliver(self.message_images(message)[permutation]),
+            Action::Hear { from, to } => Action::Hear { from: name(from), to: name(to) },
+            Action::Persist(id) => Action::Persist(name(id)),
+            Action::Crash(id) => Action::Crash(name(id)),
+            Action::Fire(id, nth) => Action::Fire(name(id), nth),
+            Action::Ask(id, nth) => Action::Ask(name(id), nth),
+            Action::LoseAll => Action::LoseAll,
+        }
     }
 
     fn remember(&self, ghost: u32, id: ReplicaId, events: &[P::Event]) -> u32 {
@@ -333,20 +447,48 @@ impl<P: Protocol> World<P> {
         if !changed && outcome.events.is_empty() && !outcome.sends.iter().any(is_new) {
             return None;
         }
-        let mut nodes = state.nodes.clone();
+        let mut nodes = state.nodes;
         nodes[slot] = outcome.node;
         let mut network = Vec::with_capacity(state.network.len() + outcome.sends.len());
         network.extend_from_slice(&state.network);
-        network.extend_from_slice(&outcome.sends);
-        network.sort_unstable();
-        network.dedup();
+        network.extend(outcome.sends.iter().filter(|message| is_new(message)));
         if self.bounds.collect {
             let may_crash = crashes_left > 0;
-            network.retain(|&message| self.is_relevant(message, &nodes, may_crash));
+            let changed_for_all = may_crash != (state.crashes_left > 0);
+            let known = state.network.len();
+            let mut position = 0;
+            network.retain(|&message| {
+                position += 1;
+                let envelope = self.messages.get(message);
+                let touched = envelope.from.0 == id || envelope.to.0 == id;
+                let in_question = changed_for_all || touched || position > known;
+                !in_question || self.is_relevant(message, &nodes, may_crash)
+            });
         }
+        network.sort_unstable();
         let ghost = self.remember(state.ghost, ReplicaId(id), &outcome.events);
         let verdict = self.verdict(&nodes, ghost);
         Some(State { nodes, network, ghost, crashes_left, verdict })
+    }
+
+    /// The state after an action, under the names of the state before; nothing if that is the
+    /// same state.
+    pub(crate) fn successor(&self, state: &State, action: &Action) -> Option<State> {
+        if *action == Action::LoseAll {
+            return self.without_messages(state);
+        }
+        let mut crashes_left = state.crashes_left;
+        let (id, outcome) = if let Action::Deliver(number) = *action {
+            let id = self.messages.get(number).to;
+            (id, self.deliver(state.nodes[usize::from(id.0)], number))
+        } else {
+            let (id, what) = self.stimulus(state, action)?;
+            crashes_left -= u8::from(matches!(action, Action::Crash(_)));
+            (id, self.step(state.nodes[usize::from(id.0)], &what))
+        };
+        let next = self.apply(state, id.0, &outcome, crashes_left)?;
+        self.count(action, outcome.marks);
+        Some(next)
     }
 
     fn count(&self, action: &Action, marks: u32) {
@@ -376,7 +518,10 @@ impl<P: Protocol> Model for World<P> {
     fn init_states(&self) -> Vec<State> {
         let ids = (0..self.protocol.nodes()).map(ReplicaId);
         let start = |id| self.nodes.number(Node::start(&self.protocol, id));
-        let nodes: Vec<u32> = ids.map(start).collect();
+        let mut nodes = [NOBODY; NODES_MAX];
+        for (slot, number) in nodes.iter_mut().zip(ids.map(start)) {
+            *slot = number;
+        }
         let ghost = self.ghosts.number(self.protocol.initial_ghost());
         let verdict = self.verdict(&nodes, ghost);
         let crashes_left = self.bounds.crashes;
@@ -408,21 +553,8 @@ impl<P: Protocol> Model for World<P> {
     }
 
     fn next_state(&self, state: &State, action: Action) -> Option<State> {
-        if action == Action::LoseAll {
-            return self.without_messages(state);
-        }
-        let mut crashes_left = state.crashes_left;
-        let (id, outcome) = if let Action::Deliver(number) = action {
-            let id = self.messages.get(number).to;
-            (id, self.deliver(state.nodes[usize::from(id.0)], number))
-        } else {
-            let (id, what) = self.stimulus(state, &action)?;
-            crashes_left -= u8::from(matches!(action, Action::Crash(_)));
-            (id, self.step(state.nodes[usize::from(id.0)], &what))
-        };
-        let next = self.apply(state, id.0, &outcome, crashes_left)?;
-        self.count(&action, outcome.marks);
-        Some(next)
+        let next = self.successor(state, &action)?;
+        Some(if self.bounds.symmetry { self.representative(next).0 } else { next })
     }
 
     fn properties(&self) -> Vec<Property<Self>> {

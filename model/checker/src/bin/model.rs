@@ -10,15 +10,12 @@ fn main() {
         reads: a[3] as u8,
         heartbeats: false,
         at_election: ringleader_core::group::AtElection::Wait,
-        append_entries_max: 64,
-    };
+        append_entries_max: 64, inflight_entries_max: a[6] };
     let w = World::new(
         p,
         Bounds {
             crashes: a[2] as u8,
-            fsync: if a[4] == 1 { Fsync::OwnStep } else { Fsync::Immediate },
-            collect: a.get(5) != Some(&0),
-        },
+            fsync: if a[4] > 0 { Fsync::OwnStep { pending_max: a[4] as usize } } else { Fsync::Immediate }, collect: a[5] != 0, symmetry: a[7] != 0 },
     );
     let t = std::time::Instant::now();
     let c = w.checker().threads(2).spawn_bfs().join();

@@ -39,11 +39,13 @@ pub mod invariant;
 mod log;
 mod read_index;
 mod replication;
+mod symmetry;
 #[cfg(test)]
 mod tests;
 
 pub use log::{Entry, Log, Payload};
 pub use replication::{Flow, Progress};
+pub use symmetry::Rename;
 
 use crate::ids::{IoNumber, LogEnd, LogIndex, ReplicaId, RequestId, Term, Tick};
 use crate::machine::{Effect, Effects, Input, Machine, Recovered};

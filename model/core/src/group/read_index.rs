@@ -4,7 +4,7 @@
 //! Reads that arrive while a round is on its way wait for the next one: only a round that was
 //! started *after* a read arrived can speak for it. One round serves all who waited.
 
-use super::{Answer, Ask, Group, Message, Role};
+use super::{Answer, Ask, Group, Message, Rename, Role};
 use crate::ids::{IoNumber, LogIndex, ReplicaId, RequestId};
 use crate::machine::{Effect, Effects};
 use crate::quorum::ReplicaSet;
@@ -39,6 +39,15 @@ impl Reads {
     pub(super) fn awaits(&self, peer: ReplicaId, number: u64) -> bool {
         let open = self.round.as_ref().filter(|_| self.last_round == number);
         open.is_some_and(|round| !round.confirmed.contains(peer))
+    }
+
+    /// The same rounds with every replica renamed.
+    pub(super) fn rename(&self, name: &dyn Fn(ReplicaId) -> ReplicaId) -> Self {
+        let mut renamed = self.clone();
+        if let Some(round) = &mut renamed.round {
+            round.confirmed = round.confirmed.rename(name);
+        }
+        renamed
     }
 
     /// Every read that is not yet answered.
