@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::cluster::{Cluster, NODES, RECOVERY_MAX};
 use crate::history::Phase;
+use crate::proxy::Condition;
 use crate::recorder::Recorder;
 use crate::schedule::{FaultKind, PlannedFault};
 
@@ -100,9 +101,11 @@ pub async fn torment(
 /// Whom a fault hits: chosen by the schedule or by role.
 async fn target(cluster: &Cluster, fault: &PlannedFault) -> Result<Option<usize>> {
     match fault.kind {
-        FaultKind::Kill | FaultKind::Pause | FaultKind::Isolate | FaultKind::Mute => {
-            Ok(Some(fault.node))
-        }
+        FaultKind::Kill
+        | FaultKind::Pause
+        | FaultKind::Isolate
+        | FaultKind::Mute
+        | FaultKind::Stall => Ok(Some(fault.node)),
         FaultKind::KillLeader | FaultKind::PauseLeader | FaultKind::IsolateLeader => {
             let leader = cluster.leader(RECOVERY_MAX).await;
             Ok(Some(leader.context("there is no leader to hit although nothing is broken")?))
@@ -125,11 +128,15 @@ async fn strike(
         FaultKind::Pause | FaultKind::PauseLeader => pause(cluster, &targets, hold).await,
         FaultKind::Isolate | FaultKind::IsolateLeader => {
             let touches = |from, to| targets.contains(&from) || targets.contains(&to);
-            Ok(cut(cluster, touches, hold).await)
+            Ok(sever(cluster, Condition::Cut, touches, hold).await)
         }
         FaultKind::Mute => {
             let leaves = |from, _to| targets.contains(&from);
-            Ok(cut(cluster, leaves, hold).await)
+            Ok(sever(cluster, Condition::Cut, leaves, hold).await)
+        }
+        FaultKind::Stall => {
+            let touches = |from, to| targets.contains(&from) || targets.contains(&to);
+            Ok(sever(cluster, Condition::Stalled, touches, hold).await)
         }
     }
 }
@@ -171,14 +178,25 @@ async fn pause(cluster: &mut Cluster, targets: &[usize], hold: Duration) -> Resu
     Ok(Effect::of(answering == 0, text))
 }
 
-async fn cut(cluster: &Cluster, chosen: impl Fn(usize, usize) -> bool, hold: Duration) -> Effect {
-    let cut = cluster.links().cut(chosen);
+async fn sever(
+    cluster: &Cluster,
+    condition: Condition,
+    chosen: impl Fn(usize, usize) -> bool,
+    hold: Duration,
+) -> Effect {
+    let broken = cluster.links().set(condition, chosen);
     tokio::time::sleep(hold).await;
-    let traffic = cluster.links().since(&cut);
+    let traffic = cluster.links().since(&broken);
     cluster.links().heal();
-    let text = format!(
-        "{} connections closed, {} refused, {} bytes carried meanwhile",
-        traffic.dropped, traffic.refused, traffic.carried
-    );
-    Effect::of(traffic.dropped + traffic.refused > 0 && traffic.carried == 0, text)
+    let (hindered, text) = match condition {
+        Condition::Stalled => {
+            (traffic.held_back > 0, format!("{} bytes held back", traffic.held_back))
+        }
+        Condition::Cut | Condition::Whole => (
+            traffic.dropped + traffic.refused > 0,
+            format!("{} connections closed, {} refused", traffic.dropped, traffic.refused),
+        ),
+    };
+    let text = format!("{text}, {} bytes carried meanwhile", traffic.carried);
+    Effect::of(hindered && traffic.carried == 0, text)
 }

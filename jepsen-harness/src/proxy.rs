@@ -1,8 +1,10 @@
-//! The network between the nodes: one TCP proxy per directed link, which can be cut and healed.
+//! The network between the nodes: one TCP proxy per directed link, which can be cut, stalled and
+//! healed. This needs no privilege and no packet filter.
 //!
 //! Node `i` dials node `j` through its own link `i -> j` and only sends on it, so a link that is
-//! cut alone is a one-way fault. A cut closes the link's connections and every new one at once:
-//! this needs no privilege and no packet filter.
+//! broken alone is a one-way fault. A *cut* closes the link's connections and every new one at
+//! once. A *stalled* link keeps its connections and holds back what is sent on them; healed, it
+//! delivers all of it, long after the protocol has moved on.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -25,10 +27,22 @@ pub struct Link {
 
 struct State {
     target: SocketAddr,
-    cut: watch::Sender<bool>,
+    condition: watch::Sender<Condition>,
     dropped: AtomicU64,
     refused: AtomicU64,
     carried: AtomicU64,
+    held_back: AtomicU64,
+}
+
+/// What a link does with what is sent on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// Carries it.
+    Whole,
+    /// Closes its connections, and every new one.
+    Cut,
+    /// Keeps it until healed.
+    Stalled,
 }
 
 /// What a link has seen so far.
@@ -40,6 +54,8 @@ pub struct Traffic {
     pub refused: u64,
     /// Bytes carried, both ways.
     pub carried: u64,
+    /// Bytes held back by a stall; they count as carried when they are.
+    pub held_back: u64,
 }
 
 impl Link {
@@ -52,10 +68,11 @@ impl Link {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let state = Arc::new(State {
             target,
-            cut: watch::Sender::new(false),
+            condition: watch::Sender::new(Condition::Whole),
             dropped: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             carried: AtomicU64::new(0),
+            held_back: AtomicU64::new(0),
         });
         let address = listener.local_addr()?;
         let accepting = tokio::spawn(accept(listener, Arc::clone(&state)));
@@ -68,14 +85,9 @@ impl Link {
         self.address
     }
 
-    /// Closes every connection, now and until [`Link::heal`].
-    pub fn cut(&self) {
-        self.state.cut.send_replace(true);
-    }
-
-    /// Lets new connections through again.
-    pub fn heal(&self) {
-        self.state.cut.send_replace(false);
+    /// Breaks or heals the link.
+    pub fn set(&self, condition: Condition) {
+        self.state.condition.send_replace(condition);
     }
 
     /// What the link has seen so far.
@@ -85,13 +97,14 @@ impl Link {
             dropped: self.state.dropped.load(Ordering::Relaxed),
             refused: self.state.refused.load(Ordering::Relaxed),
             carried: self.state.carried.load(Ordering::Relaxed),
+            held_back: self.state.held_back.load(Ordering::Relaxed),
         }
     }
 }
 
 impl Drop for Link {
     fn drop(&mut self) {
-        self.cut();
+        self.set(Condition::Cut);
         self.accepting.abort();
     }
 }
@@ -104,7 +117,7 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
             tokio::task::yield_now().await;
             continue;
         };
-        if *state.cut.borrow() {
+        if *state.condition.borrow() == Condition::Cut {
             state.refused.fetch_add(1, Ordering::Relaxed);
         } else {
             tokio::spawn(carry(stream, Arc::clone(&state)));
@@ -114,7 +127,7 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
 
 /// Carries one connection until either side closes it or the link is cut.
 async fn carry(from: TcpStream, state: Arc<State>) {
-    let mut cut = state.cut.subscribe();
+    let mut condition = state.condition.subscribe();
     let both_ways = async {
         let to = TcpStream::connect(state.target).await?;
         // A proxy that waits to fill its packets would be a slower network than the one it plays.
@@ -123,13 +136,13 @@ async fn carry(from: TcpStream, state: Arc<State>) {
         let (from_read, from_write) = from.into_split();
         let (to_read, to_write) = to.into_split();
         tokio::select! {
-            result = pump(from_read, to_write, &state.carried) => result,
-            result = pump(to_read, from_write, &state.carried) => result,
+            result = pump(from_read, to_write, &state) => result,
+            result = pump(to_read, from_write, &state) => result,
         }
     };
     tokio::select! {
         biased;
-        _ = cut.wait_for(|cut| *cut) => {
+        _ = condition.wait_for(|now| *now == Condition::Cut) => {
             state.dropped.fetch_add(1, Ordering::Relaxed);
         }
         // How it ended is for the two nodes to find out: both their connections close here.
@@ -137,19 +150,23 @@ async fn carry(from: TcpStream, state: Arc<State>) {
     }
 }
 
-async fn pump(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
-    carried: &AtomicU64,
-) -> io::Result<()> {
+async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, state: &State) -> io::Result<()> {
+    let mut condition = state.condition.subscribe();
     let mut chunk = vec![0; 16 * 1024];
     loop {
         let length = from.read(&mut chunk).await?;
         if length == 0 {
             return Ok(());
         }
+        if *condition.borrow() == Condition::Stalled {
+            state.held_back.fetch_add(length as u64, Ordering::Relaxed);
+        }
+        if condition.wait_for(|now| *now != Condition::Stalled).await.is_err() {
+            // The link is gone.
+            return Ok(());
+        }
         to.write_all(&chunk[..length]).await?;
-        carried.fetch_add(length as u64, Ordering::Relaxed);
+        state.carried.fetch_add(length as u64, Ordering::Relaxed);
     }
 }
 
@@ -180,28 +197,29 @@ impl Links {
         self.links.get(&(from, to))
     }
 
-    /// Cuts the links that `chosen` picks and returns what these had seen before.
-    pub fn cut(&self, chosen: impl Fn(usize, usize) -> bool) -> Cut {
+    /// Breaks the links that `chosen` picks and remembers what these had seen before.
+    pub fn set(&self, condition: Condition, chosen: impl Fn(usize, usize) -> bool) -> Broken {
         let mut before = Vec::new();
         for (&(from, to), link) in &self.links {
             if chosen(from, to) {
-                link.cut();
+                link.set(condition);
                 before.push(((from, to), link.traffic()));
             }
         }
-        Cut { before }
+        Broken { before }
     }
 
-    /// What happened on the links of a cut since it was made.
+    /// What happened on broken links since they were broken.
     #[must_use]
-    pub fn since(&self, cut: &Cut) -> Traffic {
+    pub fn since(&self, broken: &Broken) -> Traffic {
         let mut sum = Traffic::default();
-        for ((from, to), before) in &cut.before {
+        for ((from, to), before) in &broken.before {
             let Some(link) = self.get(*from, *to) else { continue };
             let now = link.traffic();
             sum.dropped += now.dropped - before.dropped;
             sum.refused += now.refused - before.refused;
             sum.carried += now.carried - before.carried;
+            sum.held_back += now.held_back - before.held_back;
         }
         sum
     }
@@ -209,12 +227,12 @@ impl Links {
     /// Heals every link.
     pub fn heal(&self) {
         for link in self.links.values() {
-            link.heal();
+            link.set(Condition::Whole);
         }
     }
 }
 
-/// Which links were cut, and what they had seen before.
-pub struct Cut {
+/// Which links were broken, and what they had seen before.
+pub struct Broken {
     before: Vec<((usize, usize), Traffic)>,
 }

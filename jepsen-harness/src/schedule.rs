@@ -27,13 +27,15 @@ pub enum FaultKind {
     IsolateLeader,
     /// One node can no longer send to the others but still hears them.
     Mute,
+    /// What one node says and hears is held back, and delivered late, when nobody expects it.
+    Stall,
     /// All three nodes are killed at once and started again: only what is on disk survives.
     KillAll,
 }
 
 impl FaultKind {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Kill,
         Self::KillLeader,
         Self::Pause,
@@ -41,6 +43,7 @@ impl FaultKind {
         Self::Isolate,
         Self::IsolateLeader,
         Self::Mute,
+        Self::Stall,
         Self::KillAll,
     ];
 
@@ -55,6 +58,7 @@ impl FaultKind {
             Self::Isolate => "isolate",
             Self::IsolateLeader => "isolate-leader",
             Self::Mute => "mute",
+            Self::Stall => "stall",
             Self::KillAll => "kill-all",
         }
     }
@@ -70,6 +74,7 @@ impl FaultKind {
             Self::Isolate => "one node is cut off from the others, clients still reach it",
             Self::IsolateLeader => "the leader is cut off from the others, clients still reach it",
             Self::Mute => "one node's messages no longer arrive, it still hears the others",
+            Self::Stall => "one node's links hold everything back and deliver it late",
             Self::KillAll => "kill -9 of all nodes at once, then a restart of all",
         }
     }

@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 
-use jepsen_harness::proxy::{Link, Links, Traffic};
+use jepsen_harness::proxy::{Condition, Link, Links, Traffic};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -46,14 +46,14 @@ async fn a_cut_closes_connections_and_refuses_new_ones_until_healed() {
     let link = Link::open(echo().await).await.unwrap();
     let mut stream = TcpStream::connect(link.address()).await.unwrap();
     assert!(echoes(&mut stream).await);
-    assert_eq!(link.traffic(), Traffic { dropped: 0, refused: 0, carried: 10 });
+    assert_eq!(link.traffic(), Traffic { dropped: 0, refused: 0, carried: 10, held_back: 0 });
 
-    link.cut();
+    link.set(Condition::Cut);
     assert!(!echoes(&mut stream).await, "the open connection was closed");
     assert!(!reaches(link.address()).await, "a new one is closed at once");
-    assert_eq!(link.traffic(), Traffic { dropped: 1, refused: 1, carried: 10 });
+    assert_eq!(link.traffic(), Traffic { dropped: 1, refused: 1, carried: 10, held_back: 0 });
 
-    link.heal();
+    link.set(Condition::Whole);
     assert!(reaches(link.address()).await);
     assert!(!echoes(&mut stream).await, "healing does not revive what was closed");
 }
@@ -65,15 +65,35 @@ async fn a_cut_of_one_direction_leaves_the_other() {
     let at = |from, to| links.get(from, to).unwrap().address();
     assert!(links.get(1, 1).is_none(), "a node does not dial itself through the network");
 
-    let cut = links.cut(|from, _| from == 0);
+    let cut = links.set(Condition::Cut, |from, _| from == 0);
     assert!(!reaches(at(0, 1)).await && !reaches(at(0, 2)).await, "node 0 is mute");
     assert!(reaches(at(1, 0)).await && reaches(at(2, 0)).await, "and still hears");
     assert!(reaches(at(1, 2)).await);
-    assert_eq!(links.since(&cut), Traffic { dropped: 0, refused: 2, carried: 0 });
+    assert_eq!(links.since(&cut), Traffic { dropped: 0, refused: 2, ..Traffic::default() });
 
     links.heal();
     assert!(reaches(at(0, 1)).await);
     assert!(links.since(&cut).carried > 0);
+}
+
+#[tokio::test]
+async fn a_stalled_link_delivers_late_what_it_held_back() {
+    let link = Link::open(echo().await).await.unwrap();
+    let mut stream = TcpStream::connect(link.address()).await.unwrap();
+    assert!(echoes(&mut stream).await);
+
+    link.set(Condition::Stalled);
+    stream.write_all(b"world").await.unwrap();
+    // The link has it, and does not pass it on.
+    while link.traffic().held_back < 5 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(link.traffic(), Traffic { dropped: 0, refused: 0, carried: 10, held_back: 5 });
+
+    link.set(Condition::Whole);
+    let mut answer = [0; 5];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"world", "the connection lives and nothing is lost");
 }
 
 #[tokio::test]

@@ -264,6 +264,7 @@ const SKIPPED: [&str; 2] = [
 
 fn document(arguments: &Arguments, findings: &Findings, report: &Path, seconds: f64) -> Value {
     let outcome = findings.outcome.as_ref();
+    let diagram = |(headline, drawing): &(String, String)| json!({"of": headline, "text": drawing});
     json!({
         "version": 1,
         "verdict": overall(&findings.rows),
@@ -274,6 +275,7 @@ fn document(arguments: &Arguments, findings: &Findings, report: &Path, seconds: 
         "models": findings.models,
         "operations": outcome.map(|outcome| outcome.counts),
         "faults": outcome.map(|outcome| &outcome.faults),
+        "diagrams": findings.diagrams.iter().map(diagram).collect::<Vec<_>>(),
         "history": outcome.map(|outcome| &outcome.history),
         "skipped": SKIPPED,
         "report": report,
