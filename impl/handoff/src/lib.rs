@@ -16,7 +16,6 @@
 //! * `HANDOFF-1` every accepted item is taken exactly once, and items of one thread in their order;
 //! * `HANDOFF-2` no lost wake-up: who waits while there is an item, or after the close, goes on;
 //! * `HANDOFF-3` after a close, what was accepted before is still taken, and nothing is accepted.
-
 //!
 //! ```no_run
 //! use ringleader_handoff::{BatchQueue, mailbox};

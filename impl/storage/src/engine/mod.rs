@@ -7,7 +7,6 @@
 //! `ENGINE-2` after a crash an engine holds exactly the state of its last checkpointed index, never a
 //! part of a later one. The host keeps `ENGINE-3`: it applies only entries that are durable in its
 //! own log, so that a checkpoint never holds an entry that the log could lose.
-
 //!
 //! ```
 //! use std::ops::Bound;
