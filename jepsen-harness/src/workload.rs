@@ -252,7 +252,10 @@ impl Connection {
                 let pause_ms = PAUSE_MS + random.below(PAUSE_MS);
                 tokio::time::sleep(Duration::from_millis(pause_ms)).await;
             }
-            tokio::time::sleep_until(next).await;
+            // A timer that has already fired still costs a millisecond.
+            if next > Instant::now() {
+                tokio::time::sleep_until(next).await;
+            }
         }
     }
 
