@@ -10,7 +10,8 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use rustix::fs::OFlags;
+use rustix::fs::{FallocateFlags, OFlags, fallocate};
+use rustix::io::Errno;
 
 use super::{Disk, DiskFile};
 
@@ -124,6 +125,14 @@ impl DirectoryFile {
 impl DiskFile for DirectoryFile {
     fn length(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
+    }
+
+    fn reserve(&self, length: u64) -> io::Result<()> {
+        match fallocate(&self.file, FallocateFlags::empty(), 0, length) {
+            // Not every file system can; the writes that follow then take the space.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+            result => Ok(result?),
+        }
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {

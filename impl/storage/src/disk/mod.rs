@@ -65,6 +65,13 @@ pub trait DiskFile: Debug + Send + Sync {
     /// What the file system reports.
     fn length(&self) -> io::Result<u64>;
 
+    /// Takes the space for a file of this length, where the file system can do so ahead of the
+    /// writes. Its bytes are zero.
+    ///
+    /// # Errors
+    /// `StorageFull` when there is too little, or what the file system reports.
+    fn reserve(&self, length: u64) -> io::Result<()>;
+
     /// Fills `buffer` from `offset`.
     ///
     /// # Errors

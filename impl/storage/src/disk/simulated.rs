@@ -139,9 +139,7 @@ impl Contents {
 
     fn write(&mut self, offset: usize, bytes: &[u8]) {
         let end = offset + bytes.len();
-        if end > self.cached.len() {
-            self.cached.resize(end, 0);
-        }
+        assert!(end <= self.cached.len(), "the caller makes room");
         for sector in offset / SECTOR_LENGTH..end.div_ceil(SECTOR_LENGTH) {
             let before = Self::sector(&self.cached, sector);
             if before != Self::sector(&self.stable, sector) {
@@ -316,6 +314,18 @@ impl State {
         }
     }
 
+    /// Makes a file at least this long, where the capacity allows.
+    fn grow(&mut self, id: usize, length: usize) -> io::Result<()> {
+        let used: usize = self.files.iter().map(|file| file.cached.len()).sum();
+        let bytes = &mut self.files[id].cached;
+        let grown = length.saturating_sub(bytes.len());
+        if self.capacity.is_some_and(|capacity| (used + grown) as u64 > capacity) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        bytes.resize(bytes.len() + grown, 0);
+        Ok(())
+    }
+
     fn change_names(&mut self, change: NameChange) {
         change.apply(&mut self.names);
         self.unsynced_names.push(change);
@@ -433,6 +443,12 @@ impl DiskFile for SimulatedFile {
         Ok(state.files[self.id].cached.len() as u64)
     }
 
+    fn reserve(&self, length: u64) -> io::Result<()> {
+        let mut state = self.disk.lock();
+        state.begin()?;
+        state.grow(self.id, usize::try_from(length).map_err(|_| io::ErrorKind::FileTooLarge)?)
+    }
+
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         let state = self.disk.lock();
         state.alive()?;
@@ -452,11 +468,7 @@ impl DiskFile for SimulatedFile {
             return begun;
         }
         let offset = usize::try_from(offset).map_err(|_| io::ErrorKind::FileTooLarge)?;
-        let used: usize = state.files.iter().map(|file| file.cached.len()).sum();
-        let grown = (offset + bytes.len()).saturating_sub(state.files[self.id].cached.len());
-        if state.capacity.is_some_and(|capacity| (used + grown) as u64 > capacity) {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
+        state.grow(self.id, offset + bytes.len())?;
         let file = &mut state.files[self.id];
         file.write(offset, bytes);
         if begun.is_err() {

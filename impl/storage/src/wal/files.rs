@@ -10,7 +10,9 @@
 use std::io;
 use std::sync::Arc;
 
+use super::blocks::Blocks;
 use super::error::{Damage, OpenError};
+use super::reader::in_memory;
 use super::{BLOCK_LENGTH, Lsn, Options};
 use crate::disk::{Disk, DiskFile};
 
@@ -157,26 +159,25 @@ pub(super) fn locate(options: &Options, lsn: Lsn) -> (u64, u64) {
 
 /// Makes a segment: full length of zeros and its header, durable before it gets its name, and its
 /// name durable before anyone relies on it. So a segment with its final name is always complete,
-/// and a full disk shows here and not under a commit. Synced in small steps, so that a commit beside
-/// it waits for one step at most.
+/// and a full disk shows here and not under a commit. The zeros go past the page cache, in steps, so
+/// that a commit beside it waits for one step at most.
 pub(super) fn prepare_segment(
     disk: &Arc<dyn Disk>,
     options: &Options,
     number: u64,
 ) -> Result<Arc<dyn DiskFile>, (&'static str, io::Error)> {
-    static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
     const STEP_LENGTH: u64 = 1 << 20;
     let unfinished = unfinished_name(number);
     let file = disk.create(&unfinished).map_err(|error| ("create", error))?;
+    file.reserve(options.segment_length).map_err(|error| ("reserve", error))?;
+    let mut zeros = Blocks::default();
+    zeros.extend_zeroed(in_memory(options.segment_length.min(STEP_LENGTH)));
     let mut offset = 0;
     while offset < options.segment_length {
-        let rest = options.segment_length - offset;
-        let count = usize::try_from(rest).unwrap_or(ZEROS.len()).min(ZEROS.len());
-        file.write_at(offset, &ZEROS[..count]).map_err(|error| ("prepare", error))?;
-        offset += count as u64;
-        if offset.is_multiple_of(STEP_LENGTH) {
-            file.sync().map_err(|error| ("sync", error))?;
-        }
+        let count = STEP_LENGTH.min(options.segment_length - offset);
+        let zeros = &zeros.bytes()[..in_memory(count)];
+        file.write_durable(offset, zeros).map_err(|error| ("prepare", error))?;
+        offset += count;
     }
     let header = Header { magic: Magic::Segment, options: *options, number };
     file.write_at(0, &header.encode()).map_err(|error| ("prepare", error))?;
