@@ -3,11 +3,12 @@
 
 use std::fmt::Write as _;
 
-use crate::format::{Document, Fault, Vocabulary};
+use crate::format::{Fault, Vocabulary};
 use crate::history::Operation;
 use crate::model::{Model, Nature};
 use crate::models::cell::{Cell, CellAction, CellCall, CellValue, Condition, PutIfOutcome};
 use crate::models::key_value::{KeyValue, KeyValueAction, KeyValueCall};
+use crate::search::{Limits, Outcome, search};
 use crate::token::Names;
 use crate::{Budget, Verdict, check};
 
@@ -21,6 +22,11 @@ pub trait Speech<M: Model> {
     fn state(&self, state: &M::State) -> String;
     /// `k1`.
     fn key(&self, key: &M::Key) -> String;
+    /// Whether what `reader` saw is what `writer` wrote. For models where what is seen has many
+    /// writers nothing is.
+    fn is_source(&self, _reader: &M::Action, _writer: &M::Action) -> bool {
+        false
+    }
 }
 
 /// Words for cells.
@@ -80,6 +86,10 @@ impl Speech<Cell> for CellSpeech<'_> {
     fn key(&self, key: &crate::Token) -> String {
         self.names.show(*key).to_string()
     }
+
+    fn is_source(&self, reader: &CellAction, writer: &CellAction) -> bool {
+        reader.saw().is_some() && reader.saw() == writer.wrote()
+    }
 }
 
 /// Words for key-value pairs.
@@ -122,41 +132,63 @@ pub struct Explanation {
 /// How many states a sentence lists.
 const STATES_LISTED_MAX: usize = 6;
 
-/// Explains why the operations of `document` at `kept`, all of one key, are illegal; nothing if
-/// they are not.
+/// Enough for any part that a person would read.
+const STEPS_FOR_STATES: u64 = 1 << 18;
+
+/// Explains why `part`, all of one key, is illegal; nothing if it is not.
 #[must_use]
 pub fn explain<M: Model>(
-    document: &Document<M::Action>,
-    kept: &[usize],
+    part: &[Operation<M::Action>],
+    faults: &[Fault],
     model: &M,
     speech: &impl Speech<M>,
 ) -> Option<Explanation> {
-    let part: Vec<_> = kept.iter().map(|at| document.operations[*at].clone()).collect();
-    let Verdict::Illegal(illegal) = check(&part, model, &Budget::unlimited()) else { return None };
-    let failing = &part[illegal.position];
+    let Verdict::Illegal(illegal) = check(part, model, &Budget::unlimited()) else { return None };
+    // Searched once more as it is, without the model's narrowing, for states that mean something.
+    let limits = Limits { steps: STEPS_FOR_STATES, deadline: None };
+    let (position, states) = match search(part, model, limits) {
+        Outcome::Illegal { position, states } => (position, states),
+        Outcome::Legal(_) | Outcome::Undecided { .. } => (illegal.position, illegal.states),
+    };
+    let failing = &part[position];
+    let key = speech.key(&illegal.key);
     let name = |operation: &Operation<M::Action>| {
         let action = speech.action(operation);
         format!("{action} by process {} (line {})", operation.process, operation.index)
     };
-    let key = speech.key(&illegal.key);
-    let mut states: Vec<String> =
-        illegal.states.iter().take(STATES_LISTED_MAX).map(|state| speech.state(state)).collect();
-    if illegal.states.len() > STATES_LISTED_MAX {
-        states.push("..".to_owned());
-    }
-    let summary =
-        format!("key {key}: no order of {} operations allows {}", part.len(), name(failing));
+    let failing_name = name(failing);
+    let summary = format!("key {key}: no order of {} operations allows {failing_name}", part.len());
 
-    let returned = failing.returned.unwrap_or(failing.invoked);
-    let mut prose = format!("{}, which returned at {returned}.\n", name(failing));
-    let _ = writeln!(
-        prose,
-        "Whatever order the operations before took effect in, key {key} could just before that \
-         only hold {}.",
-        states.join(" or ")
+    let mut values: Vec<String> =
+        states.iter().take(STATES_LISTED_MAX).map(|state| speech.state(state)).collect();
+    if states.len() > STATES_LISTED_MAX {
+        values.push("..".to_owned());
+    }
+    let mut prose = format!(
+        "{failing_name}, which returned at {}.\nWhatever order the operations before took effect \
+         in, key {key} could just before that only hold {}.\n",
+        failing.returned.unwrap_or(failing.invoked),
+        values.join(" or ")
     );
-    let others = || part.iter().enumerate().filter(|(at, _)| *at != illegal.position);
-    for (_, other) in others().filter(|(_, other)| other.precedes(failing)) {
+    order_sentences(part, failing, &name, &mut prose);
+    source_sentences(part, failing, model, speech, &name, &mut prose);
+    let labels: Vec<String> = part.iter().map(|operation| speech.action(operation)).collect();
+    let picture = lanes::draw(part, &labels, position, faults);
+    Some(Explanation { summary, prose, picture })
+}
+
+/// What must come before the failing operation, and what need not.
+fn order_sentences<A>(
+    part: &[Operation<A>],
+    failing: &Operation<A>,
+    name: &impl Fn(&Operation<A>) -> String,
+    prose: &mut String,
+) {
+    for other in part.iter().filter(|other| other.precedes(failing)) {
+        // The last ones say it for those that had to come before them.
+        if part.iter().any(|between| other.precedes(between) && between.precedes(failing)) {
+            continue;
+        }
         let _ = writeln!(
             prose,
             "It must come after {}, which returned at {}, before it was invoked at {}.",
@@ -165,69 +197,52 @@ pub fn explain<M: Model>(
             failing.invoked
         );
     }
-    for (_, other) in others().filter(|(_, other)| !other.precedes(failing)) {
-        let when = match other.returned {
-            _ if failing.precedes(other) => "was invoked only after it",
-            Some(_) => "was running at the same time",
-            None => "has no known outcome",
-        };
-        let _ = writeln!(prose, "{} {when}.", name(other));
+    for other in part {
+        if !other.precedes(failing) && !std::ptr::eq(other, failing) {
+            let when = match other.returned {
+                Some(_) => "was running at the same time",
+                None => "had no known outcome by then",
+            };
+            let _ = writeln!(prose, "{} {when}.", name(other));
+        }
     }
-    source_sentences(&part, illegal.position, model, &name, &mut prose);
-    let labels: Vec<String> = part.iter().map(|operation| speech.action(operation)).collect();
-    let picture = lanes::draw(&part, &labels, illegal.position, &document.faults);
-    Some(Explanation { summary, prose, picture })
 }
 
 /// Where what the failing operation saw can come from, and why it is too late for that.
 fn source_sentences<M: Model>(
     part: &[Operation<M::Action>],
-    failing: usize,
+    reader: &Operation<M::Action>,
     model: &M,
+    speech: &impl Speech<M>,
     name: &impl Fn(&Operation<M::Action>) -> String,
     prose: &mut String,
 ) {
-    let reader = &part[failing];
-    let is_source = |at: &usize| {
-        *at != failing
-            && !reader.precedes(&part[*at])
-            && model.depends(&reader.action, &part[*at].action)
-    };
-    let sources: Vec<usize> = (0..part.len()).filter(is_source).collect();
-    if sources.is_empty() {
-        prose.push_str("None of these operations wrote what it saw.\n");
-    }
-    for source in sources {
-        let write = &part[source];
+    let wrote_it = |other: &Operation<M::Action>| speech.is_source(&reader.action, &other.action);
+    for source in part.iter().filter(|other| wrote_it(other)) {
         let overwriting = part.iter().find(|other| {
             model.nature(&other.action) != Nature::Pure
-                && !model.depends(&reader.action, &other.action)
-                && write.precedes(other)
+                && !wrote_it(other)
+                && source.precedes(other)
                 && other.precedes(reader)
         });
-        if let Some(other) = overwriting {
-            let _ = writeln!(
+        let _ = match overwriting {
+            Some(other) => writeln!(
                 prose,
                 "What it saw can come from {}, but {} came after that and returned before it was \
                  invoked.",
-                name(write),
+                name(source),
                 name(other)
-            );
-        } else {
-            let _ = writeln!(prose, "What it saw can come from {}.", name(write));
-        }
+            ),
+            None => writeln!(prose, "What it saw can come from {}.", name(source)),
+        };
     }
 }
 
 /// Lists the operations of a counterexample, one per line.
 #[must_use]
-pub fn list<M: Model>(
-    document: &Document<M::Action>,
-    kept: &[usize],
-    speech: &impl Speech<M>,
-) -> String {
+pub fn list<M: Model>(part: &[Operation<M::Action>], speech: &impl Speech<M>) -> String {
     let mut text = String::new();
-    for operation in kept.iter().map(|at| &document.operations[*at]) {
+    for operation in part {
         let returned = operation.returned.map_or("?".to_owned(), |returned| returned.to_string());
         let _ = writeln!(
             text,

@@ -4,11 +4,11 @@
 use std::time::{Duration, Instant};
 
 use crate::checker::{Budget, Verdict, check};
-use crate::explain::{Explanation, Speech, explain};
+use crate::explain::{Explanation, Speech, explain, list};
 use crate::format::Document;
 use crate::model::Model;
 use crate::replay::{Perform, replay};
-use crate::shrink::shrink;
+use crate::shrink::{Counterexample, shrink};
 
 /// Looking for a smaller counterexample is worth this much.
 const SHRINK_TIME: Duration = Duration::from_secs(5);
@@ -37,8 +37,10 @@ pub enum Finding {
         key: String,
         /// The line of the first operation whose return nothing survives, in the whole history.
         first_line: usize,
-        /// Positions of few operations that are illegal by themselves.
-        kept: Vec<usize>,
+        /// Few operations that are illegal by themselves.
+        counterexample: Counterexample,
+        /// The same, one per line.
+        listing: String,
         /// Why they are.
         explanation: Explanation,
     },
@@ -88,13 +90,16 @@ where
             Finding::Legal(legal.order)
         }
         Verdict::Illegal(illegal) => {
-            let kept = shrink(history, &illegal.partition, model, SHRINK_TIME);
-            let explanation = explain(document, &kept, model, speech)
+            let counterexample = shrink(history, &illegal.partition, model, SHRINK_TIME);
+            let part = counterexample.operations(history);
+            let explanation = explain(&part, &document.faults, model, speech)
                 .expect("shrinking keeps the history illegal");
+            let listing = list(&part, speech);
             Finding::Illegal {
                 key: speech.key(&illegal.key),
                 first_line: line(illegal.position),
-                kept,
+                counterexample,
+                listing,
                 explanation,
             }
         }

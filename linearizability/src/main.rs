@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use lincheck::explain::{CellSpeech, KeyValueSpeech, list};
+use lincheck::explain::{CellSpeech, KeyValueSpeech};
 use lincheck::format::{Document, Format, Vocabulary, jepsen_log, json_lines, porcupine};
 use lincheck::judge::{Finding, Judgement, judge};
 use lincheck::{Budget, Cell, CellAction, KeyValue};
@@ -83,7 +83,7 @@ enum FormatName {
 /// One file, decided or refused.
 struct Checked {
     file: String,
-    result: Result<(Judgement, f64, String), String>,
+    result: Result<(Judgement, f64), String>,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -115,7 +115,7 @@ fn main() -> ExitCode {
 fn exit_code(checked: &[Checked]) -> u8 {
     let any = |wanted: fn(&Checked) -> bool| checked.iter().any(wanted);
     let found =
-        |checked: &Checked| checked.result.as_ref().ok().map(|(found, ..)| found.finding.name());
+        |checked: &Checked| checked.result.as_ref().ok().map(|(found, _)| found.finding.name());
     if checked.iter().any(|one| found(one) == Some("illegal")) {
         1
     } else if any(|one| one.result.is_err()) {
@@ -127,7 +127,7 @@ fn exit_code(checked: &[Checked]) -> u8 {
     }
 }
 
-fn check_file(file: &str, arguments: &Check) -> Result<(Judgement, f64, String), String> {
+fn check_file(file: &str, arguments: &Check) -> Result<(Judgement, f64), String> {
     let bytes = read(file).map_err(|error| error.to_string())?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
@@ -146,29 +146,18 @@ fn check_file(file: &str, arguments: &Check) -> Result<(Judgement, f64, String),
         }
         let document = porcupine::read_key_values(&text).map_err(|error| error.to_string())?;
         let speech = KeyValueSpeech { names: &document.names };
-        return Ok(decide(
-            || judge(&document, &KeyValue, &speech, &budget),
-            |kept| list(&document, kept, &speech),
-        ));
+        return Ok(measure(|| judge(&document, &KeyValue, &speech, &budget)));
     };
     let document = read_cells(&text, format, vocabulary)?;
     let speech = CellSpeech { vocabulary, names: &document.names };
-    Ok(decide(|| judge(&document, &Cell, &speech, &budget), |kept| list(&document, kept, &speech)))
+    Ok(measure(|| judge(&document, &Cell, &speech, &budget)))
 }
 
-/// Measures a judgement, and lists the operations of its counterexample.
-fn decide(
-    judge: impl FnOnce() -> Judgement,
-    list: impl FnOnce(&[usize]) -> String,
-) -> (Judgement, f64, String) {
+/// A judgement and the processor time it took, with its evidence.
+fn measure(judge: impl FnOnce() -> Judgement) -> (Judgement, f64) {
     let start = cpu_seconds();
     let judgement = judge();
-    let cpu = cpu_seconds() - start;
-    let listed = match &judgement.finding {
-        Finding::Illegal { kept, .. } => list(kept),
-        Finding::Legal(_) | Finding::Undecided { .. } => String::new(),
-    };
-    (judgement, cpu, listed)
+    (judgement, cpu_seconds() - start)
 }
 
 fn read_cells(
@@ -203,7 +192,7 @@ fn cpu_seconds() -> f64 {
 
 /// One line for a file, and the counterexample if there is one. Errors go to standard error.
 fn tell(checked: &Checked, arguments: &Check) {
-    let (judgement, _, listed) = match &checked.result {
+    let (judgement, _) = match &checked.result {
         Ok(found) => found,
         Err(error) => {
             // Nobody is left to hear that this failed.
@@ -226,12 +215,12 @@ fn tell(checked: &Checked, arguments: &Check) {
     match &judgement.finding {
         Finding::Legal(_) => {}
         Finding::Undecided { reason } => say(&format!("  {reason}\n")),
-        Finding::Illegal { first_line, explanation, .. } => {
-            let [listed, prose, picture] =
-                [listed, &explanation.prose, &explanation.picture].map(|text| indent(text));
+        Finding::Illegal { first_line, listing, explanation, .. } => {
+            let [listing, prose, picture] =
+                [listing, &explanation.prose, &explanation.picture].map(|text| indent(text));
             say(&format!(
                 "  {}\n  (nothing survives the return of line {first_line} in the whole \
-                 history)\n\n{listed}\n{prose}\n{picture}\n",
+                 history)\n\n{listing}\n{prose}\n{picture}\n",
                 explanation.summary
             ));
         }
@@ -255,16 +244,16 @@ fn as_json(checked: &[Checked], model: ModelName) -> Value {
     for one in checked {
         match &one.result {
             Err(error) => errors.push(json!({ "file": one.file, "message": error })),
-            Ok((judgement, cpu_seconds, listed)) => {
+            Ok((judgement, cpu_seconds)) => {
                 let (reason, detail) = match &judgement.finding {
                     Finding::Legal(_) => (Value::Null, Value::Null),
                     Finding::Undecided { reason } => (json!(reason), Value::Null),
-                    Finding::Illegal { key, first_line, explanation, .. } => (
+                    Finding::Illegal { key, first_line, listing, explanation, .. } => (
                         json!(explanation.summary),
                         json!({
                             "key": key,
                             "first_line": first_line,
-                            "operations": listed.lines().collect::<Vec<_>>(),
+                            "operations": listing.lines().collect::<Vec<_>>(),
                             "prose": explanation.prose,
                             "picture": explanation.picture,
                         }),

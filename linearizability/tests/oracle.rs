@@ -5,6 +5,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+use std::time::Duration;
+
+use lincheck::shrink::{Counterexample, shrink, without};
 use lincheck::{
     Budget, Cell, CellAction, CellCall, Condition, Operation, PutIfOutcome, Token, Verdict, check,
 };
@@ -199,6 +202,39 @@ fn assert_linearizes(history: &[Operation<CellAction>], order: &[usize]) {
 
 fn cases() -> u32 {
     std::env::var("LINCHECK_FUZZ_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(30_000)
+}
+
+#[test]
+fn a_counterexample_is_illegal_and_what_is_taken_out_proves_nothing() {
+    let config = Config { cases: cases() / 3, failure_persistence: None, ..Config::default() };
+    TestRunner::new(config)
+        .run(&draws(7), |(draws, style, unknown_share)| {
+            let whole: Vec<_> = history(&draws, style, unknown_share)
+                .into_iter()
+                .filter(|operation| operation.action.key == Token::from(0))
+                .collect();
+            if !oracle(&whole) {
+                let all: Vec<usize> = (0..whole.len()).collect();
+                let shrunk = shrink(&whole, &all, &Cell, Duration::from_secs(60));
+                let part = shrunk.operations(&whole);
+                prop_assert!(!oracle(&part), "legal after shrinking: {part:#?} of {whole:#?}");
+                return Ok(());
+            }
+            for gone in 0..whole.len() {
+                let rest: Vec<_> = without(&whole, gone..gone + 1, &Cell)
+                    .into_iter()
+                    .map(|at| whole[at].clone())
+                    .collect();
+                prop_assert!(oracle(&rest), "illegal without {gone}: {rest:#?} of {whole:#?}");
+            }
+            for cut in 0..20 {
+                let positions = (0..whole.len()).filter(|at| whole[*at].invoked <= cut).collect();
+                let before = Counterexample { positions, cut }.operations(&whole);
+                prop_assert!(oracle(&before), "illegal at {cut}: {before:#?} of {whole:#?}");
+            }
+            Ok(())
+        })
+        .unwrap();
 }
 
 #[test]

@@ -130,6 +130,21 @@ impl CellAction {
         Self { key, call: CellCall::PutIf { condition, value, outcome } }
     }
 
+    /// The value that the action proves to have been there: read, expected, or told by a refusal.
+    #[must_use]
+    pub fn saw(&self) -> Option<CellValue> {
+        match self.guard() {
+            Guard::Is(value) => Some(value),
+            Guard::Any | Guard::IsNot(_) | Guard::Never => None,
+        }
+    }
+
+    /// The value that the action leaves there, if it changes it.
+    #[must_use]
+    pub fn wrote(&self) -> Option<CellValue> {
+        self.effect()
+    }
+
     /// What must hold of the value before.
     fn guard(&self) -> Guard {
         match self.call {

@@ -1,0 +1,99 @@
+//! The key-value model against a brute-force oracle: appends and puts of few texts, unknown
+//! outcomes, equal times. Here an operation can be hidden by a put but not by an append.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use lincheck::replay::replay;
+use lincheck::{Budget, KeyValue, KeyValueAction, KeyValueCall, Operation, Token, Verdict, check};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+fn perform(text: &str, call: &KeyValueCall) -> Option<String> {
+    match call {
+        KeyValueCall::Get { seen } => (**seen == *text).then(|| text.to_owned()),
+        KeyValueCall::Put { value } => Some(value.to_string()),
+        KeyValueCall::Append { value } => Some(format!("{text}{value}")),
+    }
+}
+
+/// Tries every order.
+fn is_legal(history: &[Operation<KeyValueAction>], taken: &mut Vec<bool>, text: &str) -> bool {
+    if (0..history.len()).all(|at| taken[at] || history[at].returned.is_none()) {
+        return true;
+    }
+    (0..history.len()).any(|at| {
+        let must_wait =
+            (0..history.len()).any(|other| !taken[other] && history[other].precedes(&history[at]));
+        if taken[at] || must_wait {
+            return false;
+        }
+        let Some(after) = perform(text, &history[at].action.call) else { return false };
+        taken[at] = true;
+        let legal = is_legal(history, taken, &after);
+        taken[at] = false;
+        legal
+    })
+}
+
+type Draw = (u64, u64, u64, u8, u8, u8, u8);
+
+/// Executes the draws at their points; some gets lie.
+fn history(draws: &[Draw]) -> Vec<Operation<KeyValueAction>> {
+    let mut order: Vec<usize> = (0..draws.len()).collect();
+    order.sort_by_key(|at| draws[*at].0 + draws[*at].1.min(draws[*at].2));
+    let mut calls = vec![None; draws.len()];
+    let (mut text, mut before) = (String::new(), String::new());
+    for at in order {
+        let (_, _, _, kind, letter, unknown, lie) = draws[at];
+        let value = ["a", "b", ""][usize::from(letter)].into();
+        let call = match kind {
+            0..=4 if lie < 50 => KeyValueCall::Get { seen: before.as_str().into() },
+            0..=4 if lie < 70 => KeyValueCall::Get { seen: format!("{text}a").into() },
+            0..=4 => KeyValueCall::Get { seen: text.as_str().into() },
+            5..=7 => KeyValueCall::Append { value },
+            _ => KeyValueCall::Put { value },
+        };
+        let changes = !matches!(call, KeyValueCall::Get { .. });
+        if changes && (unknown >= 20 || lie % 2 == 0) {
+            before.clone_from(&text);
+            text = perform(&text, &call).unwrap();
+        }
+        calls[at] = Some(call);
+    }
+    let operation = |(at, draw): (usize, &Draw)| {
+        let action = KeyValueAction { key: Token::from(0), call: calls[at].take().unwrap() };
+        let (invoked, _, length, _, _, unknown, _) = *draw;
+        Operation::new(at as u64, action, invoked, (unknown >= 20).then_some(invoked + length))
+    };
+    draws.iter().enumerate().map(operation).collect()
+}
+
+#[test]
+fn the_checker_agrees_with_trying_every_order() {
+    let cases = std::env::var("LINCHECK_FUZZ_CASES").ok().and_then(|n| n.parse().ok());
+    let cases: u32 = cases.unwrap_or(20_000);
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let draw = (0..12_u64, 0..6_u64, 0..6_u64, 0..10_u8, 0..3_u8, 0..100_u8, 0..100_u8);
+    let illegal = std::cell::Cell::new(0_u32);
+    TestRunner::new(config)
+        .run(&prop::collection::vec(draw, 3..=7), |draws| {
+            let history = history(&draws);
+            let expected = is_legal(&history, &mut vec![false; history.len()], "");
+            match check(&history, &KeyValue, &Budget::unlimited()) {
+                Verdict::Legal(legal) => {
+                    prop_assert!(expected, "legal, the oracle says illegal: {history:#?}");
+                    prop_assert_eq!(replay(&history, &legal.order), Ok(()));
+                }
+                Verdict::Illegal(_) => {
+                    illegal.set(illegal.get() + 1);
+                    prop_assert!(!expected, "illegal, the oracle says legal: {history:#?}");
+                }
+                Verdict::Undecided(_) => prop_assert!(false, "undecided without a budget"),
+            }
+            Ok(())
+        })
+        .unwrap();
+    let illegal = illegal.get();
+    println!("{cases} cases, {illegal} illegal");
+    assert!((cases * 3 / 10..cases * 7 / 10).contains(&illegal), "{illegal} illegal of {cases}");
+}
