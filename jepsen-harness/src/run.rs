@@ -1,6 +1,7 @@
 //! One fault-injection run from start to verdict.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::cluster::{Cluster, RECOVERY_MAX};
+use crate::cluster::{Cluster, NODES, RECOVERY_MAX};
 use crate::generator::{Generator, Random};
 use crate::history::Line;
 use crate::judge::{Judgement, judge};
@@ -118,18 +119,21 @@ pub async fn run(plan: &Plan, progress: &dyn Fn(&str)) -> Result<Outcome> {
     Ok(Outcome { rows, lines, faults, counts, counterexample, history })
 }
 
-/// Makes the directory, and removes what an earlier run left in it.
+/// Makes the directory, and removes what an earlier run left in it: only what a run makes, because
+/// the directory may be anybody's.
 fn prepare(directory: &Path) -> Result<()> {
     fs::create_dir_all(directory)
         .with_context(|| format!("cannot make {}", directory.display()))?;
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        // Only names that a run makes: the directory may be anybody's.
-        if name.starts_with("data-") && path.is_dir() {
-            fs::remove_dir_all(&path)?;
-        } else if name.starts_with("node-") && path.is_file() {
-            fs::remove_file(&path)?;
+    for id in 0..NODES {
+        let removed = [
+            fs::remove_dir_all(directory.join(format!("data-{id}"))),
+            fs::remove_file(directory.join(format!("node-{id}.log"))),
+        ];
+        for error in removed.into_iter().filter_map(Result::err) {
+            if error.kind() != io::ErrorKind::NotFound {
+                let name = directory.display();
+                return Err(error).with_context(|| format!("cannot clear {name} of node {id}"));
+            }
         }
     }
     Ok(())

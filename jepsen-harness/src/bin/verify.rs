@@ -69,6 +69,16 @@ struct Findings {
     outcome: Option<Outcome>,
 }
 
+/// The headline of a counterexample from a cluster.
+const ILLEGAL: &str = "The illegal part of the history";
+
+impl Findings {
+    /// A part that came to no verdict must not hide what the others came to.
+    fn void(&mut self, part: &str, error: &anyhow::Error) {
+        self.rows.push(Row::new(part, Verdict::Void, format!("{error:#}")));
+    }
+}
+
 fn main() -> ExitCode {
     command::main(verify(Arguments::parse()))
 }
@@ -84,7 +94,7 @@ async fn verify(arguments: Arguments) -> Result<u8, Failure> {
     let exit_code = match mutant {
         None => {
             let (server, found) = command::programs(arguments.server.as_ref(), &[MODEL])?;
-            clean(&arguments, &found[0], &server, &out, progress, &mut findings).await?;
+            clean(&arguments, &found[0], &server, &out, progress, &mut findings).await;
             overall(&findings.rows).exit_code()
         }
         Some((name, file)) => {
@@ -105,16 +115,19 @@ async fn clean(
     out: &Path,
     progress: Progress,
     findings: &mut Findings,
-) -> Result<(), Failure> {
+) {
     progress.say("checking the models at quick bounds");
-    findings.models = models::check(model).await.map_err(Failure::with(VOID))?;
+    match models::check(model).await {
+        Ok(checked) => findings.models = checked,
+        Err(error) => findings.void("models", &error),
+    }
     for checked in &findings.models {
         findings.rows.push(checked.row());
         if let Some(trace) = checked.trace.as_ref().filter(|_| checked.verdict == "violated") {
-            let drawing = models::draw(model, trace).await.map_err(Failure::with(VOID))?;
-            findings
-                .diagrams
-                .push((format!("Counterexample of the model {}", checked.name), drawing));
+            let drawing = models::draw(model, trace).await;
+            let drawing = drawing.unwrap_or_else(|error| format!("{error:#}"));
+            let headline = format!("Counterexample of the model {}", checked.name);
+            findings.diagrams.push((headline, drawing));
         }
     }
     let faults = [
@@ -125,13 +138,16 @@ async fn clean(
         FaultKind::KillAll,
     ];
     let plan = plan(arguments, arguments.seed, server, out, &faults);
-    let outcome = run(&plan, &|text| progress.say(text)).await.map_err(Failure::with(VOID))?;
-    findings.rows.extend(outcome.rows.iter().cloned());
-    if let Some(drawing) = &outcome.counterexample {
-        findings.diagrams.push(("The illegal part of the history".into(), drawing.clone()));
+    match run(&plan, &|text| progress.say(text)).await {
+        Ok(outcome) => {
+            findings.rows.extend(outcome.rows.iter().cloned());
+            if let Some(drawing) = &outcome.counterexample {
+                findings.diagrams.push((ILLEGAL.into(), drawing.clone()));
+            }
+            findings.outcome = Some(outcome);
+        }
+        Err(error) => findings.void("cluster", &error),
     }
-    findings.outcome = Some(outcome);
-    Ok(())
 }
 
 /// A tree with a planted bug: its model, and its cluster if the bug shows there.
@@ -167,7 +183,7 @@ async fn mutated(
         findings.outcome = Some(outcome);
         if let Some(drawing) = counterexample {
             findings.rows.extend(history);
-            findings.diagrams.push(("The illegal part of the history".into(), drawing));
+            findings.diagrams.push((ILLEGAL.into(), drawing));
             return Ok(());
         }
         progress.say(&format!("seed {seed}: the history shows nothing"));
