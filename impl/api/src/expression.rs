@@ -1,5 +1,8 @@
-//! Condition expressions: from text and placeholders to a [`ringleader_item::Condition`].
+//! Expressions: from text and placeholders to conditions and projections.
 
 pub(crate) mod condition;
+mod cursor;
 pub(crate) mod placeholders;
+pub(crate) mod projection;
+mod reserved;
 mod token;

@@ -86,7 +86,12 @@ fn get_and_delete_name_a_key() {
     let key = Item::from([("id", "a".into()), ("n", 1_u64.into())]);
     let body =
         r#"{"TableName":"orders","Key":{"id":{"S":"a"},"n":{"N":"1"}},"ConsistentRead":true}"#;
-    let get = GetItem { table: name("orders"), key: key.clone(), consistent_read: true };
+    let get = GetItem {
+        table: name("orders"),
+        key: key.clone(),
+        consistent_read: true,
+        projection: None,
+    };
     assert_eq!(request("GetItem", body), Ok(Request::GetItem(get)));
     let body = r#"{"TableName":"orders","Key":{"id":{"S":"a"},"n":{"N":"1"}},
         "ReturnValuesOnConditionCheckFailure":"ALL_OLD","ConditionExpression":"attribute_exists(id)"}"#;
@@ -214,6 +219,88 @@ fn operands_are_paths_and_values() {
 }
 
 #[test]
+fn functions_ranges_and_lists() {
+    let rest = r#","ExpressionAttributeValues":{":v":{"N":"5"},":t":{"S":"NS"}}"#;
+    let path = |name: &str| Operand::Path(Path::attribute(name));
+    let five = || Operand::Value(5_u64.into());
+    let expected = [
+        Step::Test(Predicate::HasType { path: Path::attribute("a"), type_name: "NS".into() }),
+        Step::Test(Predicate::BeginsWith { operand: path("b"), prefix: path("c") }),
+        Step::And,
+        Step::Test(Predicate::Contains { container: path("d"), content: five() }),
+        Step::And,
+        Step::Test(Predicate::Between { operand: path("e"), low: five(), high: path("f") }),
+        Step::And,
+        Step::Test(Predicate::In {
+            operand: Operand::Size(Path::attribute("g")),
+            candidates: vec![five(), path("h")],
+        }),
+        Step::And,
+    ];
+    let condition = "attribute_type(a, :t) AND begins_with(b, c) AND contains(d, :v) AND \
+                     e BETWEEN :v AND f AND size(g) IN (:v, h)";
+    assert_eq!(steps(condition, rest), expected);
+}
+
+#[test]
+fn projections() {
+    let get = |rest: &str| {
+        let body = format!(r#"{{"TableName":"orders","Key":{{"id":{{"S":"a"}}}}{rest}}}"#);
+        request("GetItem", &body).map_err(|error| error.to_string())
+    };
+    let stored = Item::from([
+        ("id", "a".into()),
+        ("l", AttributeValue::L(vec!["x".into(), "y".into()])),
+        ("n", 1_u64.into()),
+    ]);
+    let rest = r##","ProjectionExpression":"#l[1], n","ExpressionAttributeNames":{"#l":"l"}"##;
+    let Ok(Request::GetItem(request)) = get(rest) else { panic!("refused") };
+    let wanted = Item::from([("l", AttributeValue::L(vec!["y".into()])), ("n", 1_u64.into())]);
+    assert_eq!(
+        request.answer(Some(PackedItem::pack(&stored))),
+        Answer::GetItem(Some(PackedItem::pack(&wanted)))
+    );
+    assert_eq!(request.answer(None), Answer::GetItem(None));
+
+    let path = format!("a{}", ".b".repeat(32));
+    let deep = format!(r#","ProjectionExpression":"{path}""#);
+    let cases = [
+        (
+            r#","ProjectionExpression":"a, a.b""#,
+            "Invalid ProjectionExpression: Two document paths overlap with each other; must remove or rewrite one of these paths; path one: [a], path two: [a, b]",
+        ),
+        (
+            r#","ProjectionExpression":"a[0], a.b""#,
+            "Invalid ProjectionExpression: Two document paths conflict with each other; must remove or rewrite one of these paths; path one: [a, [0]], path two: [a, b]",
+        ),
+        (
+            r#","ProjectionExpression":"a,""#,
+            r#"Invalid ProjectionExpression: Syntax error; token: "<EOF>", near: ",""#,
+        ),
+        (
+            r#","ProjectionExpression":"a b""#,
+            r#"Invalid ProjectionExpression: Syntax error; token: "b", near: "a b""#,
+        ),
+        (
+            r#","ProjectionExpression":"""#,
+            "Invalid ProjectionExpression: The expression can not be empty;",
+        ),
+        (
+            &deep,
+            "Invalid ProjectionExpression: The document path has too many nesting elements; nesting levels: 33",
+        ),
+        (
+            r##","ExpressionAttributeNames":{"#a":"a"}"##,
+            "ExpressionAttributeNames can only be specified when using expressions",
+        ),
+        (r#","AttributesToGet":["a"]"#, "The parameter AttributesToGet is not supported yet"),
+    ];
+    for (rest, expected) in cases {
+        assert_eq!(get(rest), Err(format!("ValidationException: {expected}")), "{rest}");
+    }
+}
+
+#[test]
 fn wrong_conditions_are_refused_in_the_words_of_the_api() {
     let five = r#","ExpressionAttributeValues":{":v":{"N":"5"}}"#;
     let flag = r#","ExpressionAttributeValues":{":v":{"BOOL":true}}"#;
@@ -229,8 +316,40 @@ fn wrong_conditions_are_refused_in_the_words_of_the_api() {
         ("a.1 = c", "", r#"Syntax error; token: "1", near: ". 1 =""#),
         ("foo(a)", "", "Invalid function name; function: foo"),
         ("foo(a) b", "", r#"Syntax error; token: "b", near: ") b""#),
-        ("begins_with(a, b)", "", "The function begins_with is not supported yet"),
-        ("a BETWEEN b AND c", "", "The operator BETWEEN is not supported yet"),
+        (
+            "begins_with(a, :v)",
+            five,
+            "Incorrect operand type for operator or function; operator or function: begins_with, operand type: N",
+        ),
+        (
+            "a BETWEEN :x AND :y",
+            r#","ExpressionAttributeValues":{":x":{"N":"2"},":y":{"N":"1"}}"#,
+            "The BETWEEN operator requires upper bound to be greater than or equal to lower bound; lower bound operand: AttributeValue: {N:2}, upper bound operand: AttributeValue: {N:1}",
+        ),
+        (
+            "a BETWEEN :x AND :y",
+            r#","ExpressionAttributeValues":{":x":{"N":"2"},":y":{"S":"1"}}"#,
+            "The BETWEEN operator requires same data type for lower and upper bounds; lower bound operand: AttributeValue: {N:2}, upper bound operand: AttributeValue: {S:1}",
+        ),
+        ("a BETWEEN b", "", r#"Syntax error; token: "<EOF>", near: "b""#),
+        (
+            "attribute_type(a, :v)",
+            r#","ExpressionAttributeValues":{":v":{"S":"X"}}"#,
+            "Invalid attribute type name found; type: X, valid types: {B,NULL,SS,BOOL,L,BS,N,NS,S,M}",
+        ),
+        (
+            "size(:v) = a",
+            five,
+            "Operator or function requires a document path; operator or function: size",
+        ),
+        ("size(a)", "", r#"Syntax error; token: "<EOF>", near: ")""#),
+        (
+            "a = attribute_exists(b)",
+            "",
+            "The function is not allowed to be used this way in an expression; function: attribute_exists",
+        ),
+        ("name = :v", five, "Attribute name is a reserved keyword; reserved keyword: name"),
+        ("a.Value = :v", five, "Attribute name is a reserved keyword; reserved keyword: Value"),
         (
             "attribute_exists(a, b)",
             "",

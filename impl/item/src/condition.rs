@@ -12,6 +12,7 @@ use crate::limits::CONDITION_STEPS_MAX;
 use crate::{AttributeValue, Item};
 use core::cmp::Ordering;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// A condition on an item.
 ///
@@ -51,6 +52,43 @@ pub enum Predicate {
         /// What stands right of the comparator.
         right: Operand,
     },
+    /// `attribute_type(path, type)`
+    HasType {
+        /// Where to look.
+        path: Path,
+        /// The type's name, see [`AttributeValue::type_name`].
+        type_name: String,
+    },
+    /// `begins_with(operand, prefix)`, for texts and bytes
+    BeginsWith {
+        /// What may begin.
+        operand: Operand,
+        /// With what.
+        prefix: Operand,
+    },
+    /// `contains(container, content)`: a part of a text or of bytes, an element of a set or a list
+    Contains {
+        /// What may contain.
+        container: Operand,
+        /// What it may contain.
+        content: Operand,
+    },
+    /// `operand BETWEEN low AND high`, both included
+    Between {
+        /// What is compared.
+        operand: Operand,
+        /// The lower bound.
+        low: Operand,
+        /// The upper bound.
+        high: Operand,
+    },
+    /// `operand IN (candidate, ..)`
+    In {
+        /// What is compared.
+        operand: Operand,
+        /// With what.
+        candidates: Vec<Operand>,
+    },
 }
 
 /// A comparison sign.
@@ -77,6 +115,8 @@ pub enum Operand {
     Path(Path),
     /// A value that the request gives.
     Value(AttributeValue),
+    /// `size(path)`: bytes of a text or of bytes, elements of a set, a list or a map.
+    Size(Path),
 }
 
 /// A place inside an item: `root.name[0]`.
@@ -179,7 +219,27 @@ impl Predicate {
             Self::Exists(path) => path.resolve(item).is_some(),
             Self::NotExists(path) => path.resolve(item).is_none(),
             Self::Compare { left, comparator, right } => {
-                comparator.holds(left.resolve(item), right.resolve(item))
+                comparator.holds(left.resolve(item).as_deref(), right.resolve(item).as_deref())
+            }
+            Self::HasType { path, type_name } => {
+                path.resolve(item).is_some_and(|value| value.type_name() == type_name)
+            }
+            Self::BeginsWith { operand, prefix } => {
+                both(operand, prefix, item).is_some_and(|(value, prefix)| begins(&value, &prefix))
+            }
+            Self::Contains { container, content } => both(container, content, item)
+                .is_some_and(|(container, content)| contains(&container, &content)),
+            Self::Between { operand, low, high } => {
+                let (value, low, high) =
+                    (operand.resolve(item), low.resolve(item), high.resolve(item));
+                Comparator::GreaterOrEqual.holds(value.as_deref(), low.as_deref())
+                    && Comparator::LessOrEqual.holds(value.as_deref(), high.as_deref())
+            }
+            Self::In { operand, candidates } => {
+                let value = operand.resolve(item);
+                candidates.iter().any(|candidate| {
+                    Comparator::Equal.holds(value.as_deref(), candidate.resolve(item).as_deref())
+                })
             }
         }
     }
@@ -225,11 +285,60 @@ fn order(left: &AttributeValue, right: &AttributeValue) -> Option<Ordering> {
     }
 }
 
+/// Two operands' values, if both have one.
+fn both<'a>(
+    left: &'a Operand,
+    right: &'a Operand,
+    item: &'a Item,
+) -> Option<(Cow<'a, AttributeValue>, Cow<'a, AttributeValue>)> {
+    left.resolve(item).zip(right.resolve(item))
+}
+
+fn begins(value: &AttributeValue, prefix: &AttributeValue) -> bool {
+    match (value, prefix) {
+        (AttributeValue::S(text), AttributeValue::S(prefix)) => text.starts_with(prefix),
+        (AttributeValue::B(bytes), AttributeValue::B(prefix)) => bytes.starts_with(prefix),
+        _ => false,
+    }
+}
+
+fn contains(container: &AttributeValue, content: &AttributeValue) -> bool {
+    match (container, content) {
+        (AttributeValue::S(text), AttributeValue::S(part)) => text.contains(part),
+        (AttributeValue::B(bytes), AttributeValue::B(part)) => {
+            part.is_empty() || bytes.windows(part.len()).any(|window| window == part)
+        }
+        (AttributeValue::Ss(set), AttributeValue::S(element)) => set.contains(element),
+        (AttributeValue::Ns(set), AttributeValue::N(element)) => set.contains(element),
+        (AttributeValue::Bs(set), AttributeValue::B(element)) => set.contains(element),
+        (AttributeValue::L(list), element) => list.contains(element),
+        _ => false,
+    }
+}
+
+/// What `size` counts; a number, a truth value and null have no size.
+fn size(value: &AttributeValue) -> Option<usize> {
+    match value {
+        AttributeValue::S(text) => Some(text.len()),
+        AttributeValue::B(bytes) => Some(bytes.len()),
+        AttributeValue::M(map) => Some(map.len()),
+        AttributeValue::L(list) => Some(list.len()),
+        AttributeValue::Ss(set) => Some(set.len()),
+        AttributeValue::Ns(set) => Some(set.len()),
+        AttributeValue::Bs(set) => Some(set.len()),
+        AttributeValue::N(_) | AttributeValue::Bool(_) | AttributeValue::Null => None,
+    }
+}
+
 impl Operand {
-    fn resolve<'a>(&'a self, item: &'a Item) -> Option<&'a AttributeValue> {
+    fn resolve<'a>(&'a self, item: &'a Item) -> Option<Cow<'a, AttributeValue>> {
         match self {
-            Self::Path(path) => path.resolve(item),
-            Self::Value(value) => Some(value),
+            Self::Path(path) => path.resolve(item).map(Cow::Borrowed),
+            Self::Value(value) => Some(Cow::Borrowed(value)),
+            Self::Size(path) => {
+                let size = u64::try_from(size(path.resolve(item)?)?).ok()?;
+                Some(Cow::Owned(size.into()))
+            }
         }
     }
 }
@@ -303,6 +412,70 @@ mod tests {
                 expected,
                 "{left:?} {comparator:?} {right:?}"
             );
+        }
+    }
+
+    #[test]
+    fn functions_know_their_types() {
+        let list = AttributeValue::L(vec![1_u64.into(), "x".into()]);
+        let item = Item::from([
+            ("s", "text".into()),
+            ("b", AttributeValue::B(vec![1, 2, 3])),
+            ("n", 5_u64.into()),
+            ("l", list),
+            ("ss", AttributeValue::Ss(["a".to_owned(), "b".to_owned()].into())),
+            ("ns", AttributeValue::Ns([5_u64.into()].into())),
+        ]);
+        let text = |text: &str| Operand::Value(text.into());
+        let number = |number: u64| Operand::Value(number.into());
+        let bytes = |bytes: &[u8]| Operand::Value(AttributeValue::B(bytes.to_vec()));
+        let begins = |operand, prefix| Predicate::BeginsWith { operand, prefix };
+        let contains = |container, content| Predicate::Contains { container, content };
+        let between = |operand, low, high| Predicate::Between { operand, low, high };
+        let has_type = |name: &str, type_name: &str| Predicate::HasType {
+            path: Path::attribute(name),
+            type_name: type_name.into(),
+        };
+        let size_is = |name: &str, size: u64| Predicate::Compare {
+            left: Operand::Size(Path::attribute(name)),
+            comparator: Comparator::Equal,
+            right: Operand::Value(size.into()),
+        };
+        let within = |operand, candidates: &[Operand]| Predicate::In {
+            operand,
+            candidates: candidates.to_vec(),
+        };
+        let cases = [
+            (begins(path("s"), text("te")), true),
+            (begins(path("s"), text("ex")), false),
+            (begins(path("b"), bytes(&[1, 2])), true),
+            (begins(path("n"), text("5")), false),
+            (begins(path("none"), text("")), false),
+            (contains(path("s"), text("ex")), true),
+            (contains(path("b"), bytes(&[2, 3])), true),
+            (contains(path("b"), bytes(&[3, 2])), false),
+            (contains(path("l"), number(1)), true),
+            (contains(path("l"), text("1")), false),
+            (contains(path("ss"), text("b")), true),
+            (contains(path("ss"), text("c")), false),
+            (contains(path("ns"), number(5)), true),
+            (contains(path("n"), number(5)), false),
+            (between(path("n"), number(5), number(6)), true),
+            (between(path("n"), number(6), number(9)), false),
+            (between(path("n"), number(1), text("9")), false),
+            (within(path("n"), &[text("5"), number(5)]), true),
+            (within(path("n"), &[text("5")]), false),
+            (within(path("none"), &[path("none2")]), false),
+            (has_type("ss", "SS"), true),
+            (has_type("s", "N"), false),
+            (size_is("s", 4), true),
+            (size_is("b", 3), true),
+            (size_is("l", 2), true),
+            (size_is("ns", 1), true),
+            (size_is("n", 1), false),
+        ];
+        for (predicate, expected) in cases {
+            assert_eq!(predicate.holds(&item), expected, "{predicate:?}");
         }
     }
 

@@ -11,6 +11,7 @@
 //! | [`packed`] | the one stored form of an item: canonical, versioned, decoded without trust |
 //! | [`key`] | key schemas and the order-preserving key encoding |
 //! | [`condition`] | condition expressions as programs, and their evaluation |
+//! | [`projection`] | which parts of an item a reader wants |
 //! | [`operation`] | what a request asks of a table and why a table refuses |
 
 #![forbid(unsafe_code)]
@@ -21,6 +22,7 @@ pub mod limits;
 pub mod number;
 pub mod operation;
 pub mod packed;
+pub mod projection;
 pub mod value;
 
 pub use condition::{Comparator, Condition, Operand, Path, PathElement, Predicate, Step};
@@ -31,4 +33,5 @@ pub use operation::{
     TableName,
 };
 pub use packed::PackedItem;
+pub use projection::Projection;
 pub use value::{AttributeValue, Item};

@@ -20,7 +20,11 @@ pub const EXPRESSION_SIZE_MAX: usize = 4_096;
 pub const OPERATORS_MAX: usize = 300;
 /// Steps of a condition program: each operator and each function is one.
 pub const CONDITION_STEPS_MAX: usize = OPERATORS_MAX;
-/// Shortest and longest table name.
+/// Operands of one IN, at most.
+pub const IN_OPERANDS_MAX: usize = 100;
+/// Names and indexes in one document path, at most.
+pub const PATH_LENGTH_MAX: usize = NESTING_MAX;
+/// Shortest table name.
 pub const TABLE_NAME_LENGTH_MIN: usize = 3;
 /// Longest table name.
 pub const TABLE_NAME_LENGTH_MAX: usize = 255;

@@ -2,24 +2,22 @@
 //!
 //! ```text
 //! condition  = condition OR condition | condition AND condition | NOT condition
-//!            | ( condition ) | function ( path ) | operand comparator operand
-//! operand    = path | :value
+//!            | ( condition ) | function ( operand, .. ) | operand comparator operand
+//!            | operand BETWEEN operand AND operand | operand IN ( operand, .. )
+//! operand    = path | :value | size ( path )
 //! path       = name { . name | [ digits ] }        name = word | #name
 //! ```
 //!
 //! NOT binds tighter than AND, AND tighter than OR. The parser is an operator-precedence parser
 //! with its own stack, not a recursive one, so 4 KB of parentheses cost 4 KB.
-//!
-//! Errors of syntax come before errors of meaning anywhere in the text, so the first of the latter
-//! is remembered until the end of the text is reached.
 
+use super::cursor::{Cursor, display};
 use super::placeholders::Placeholders;
-use super::token::{Token, TokenKind, tokens};
+use super::token::TokenKind;
 use crate::ApiError;
-use ringleader_item::limits::{EXPRESSION_SIZE_MAX, OPERATORS_MAX};
-use ringleader_item::{
-    AttributeValue, Comparator, Condition, Operand, Path, PathElement, Predicate, Step,
-};
+use crate::value::push_value;
+use ringleader_item::limits::{IN_OPERANDS_MAX, OPERATORS_MAX};
+use ringleader_item::{AttributeValue, Comparator, Condition, Operand, Path, Predicate, Step};
 
 /// Parses a condition. `member` is the parameter's name in error texts.
 pub(crate) fn parse(
@@ -27,8 +25,8 @@ pub(crate) fn parse(
     text: &str,
     placeholders: &mut Placeholders<'_>,
 ) -> Result<Condition, ApiError> {
-    Parser::new(text, placeholders)
-        .condition()
+    Cursor::start(text, placeholders)
+        .and_then(|cursor| Parser { cursor, pending: Vec::new(), steps: Vec::new() }.condition())
         .map_err(|message| ApiError::validation(format!("Invalid {member}: {message}")))
 }
 
@@ -42,50 +40,53 @@ enum Pending {
     Not,
 }
 
-struct Parser<'t, 'p, 'r> {
-    text: &'t str,
-    tokens: Vec<Token<'t>>,
-    next: usize,
-    placeholders: &'p mut Placeholders<'r>,
-    pending: Vec<Pending>,
-    steps: Vec<Step>,
-    /// The first error of meaning.
-    meaning: Option<String>,
+/// A function of the language. The one that yields a number is part of the operands.
+#[derive(Clone, Copy)]
+enum Function {
+    Exists,
+    NotExists,
+    HasType,
+    BeginsWith,
+    Contains,
 }
 
-impl<'t, 'p, 'r> Parser<'t, 'p, 'r> {
-    fn new(text: &'t str, placeholders: &'p mut Placeholders<'r>) -> Self {
-        let tokens = if text.len() > EXPRESSION_SIZE_MAX { Vec::new() } else { tokens(text) };
-        Self {
-            text,
-            tokens,
-            next: 0,
-            placeholders,
-            pending: Vec::new(),
-            steps: Vec::new(),
-            meaning: None,
-        }
+impl Function {
+    fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "attribute_exists" => Self::Exists,
+            "attribute_not_exists" => Self::NotExists,
+            "attribute_type" => Self::HasType,
+            "begins_with" => Self::BeginsWith,
+            "contains" => Self::Contains,
+            _ => return None,
+        })
     }
 
+    fn operand_count(self) -> usize {
+        match self {
+            Self::Exists | Self::NotExists => 1,
+            Self::HasType | Self::BeginsWith | Self::Contains => 2,
+        }
+    }
+}
+
+const TYPE_NAMES: [&str; 10] = ["B", "NULL", "SS", "BOOL", "L", "BS", "N", "NS", "S", "M"];
+
+struct Parser<'t, 'p, 'r> {
+    cursor: Cursor<'t, 'p, 'r>,
+    pending: Vec<Pending>,
+    steps: Vec<Step>,
+}
+
+impl<'t> Parser<'t, '_, '_> {
     fn condition(mut self) -> Result<Condition, String> {
-        if self.text.len() > EXPRESSION_SIZE_MAX {
-            return Err(format!(
-                "Expression size has exceeded the maximum allowed size; expression size: {}",
-                self.text.len()
-            ));
-        }
-        if self.tokens.is_empty() {
-            return Err("The expression can not be empty;".into());
-        }
         loop {
             self.operand_side()?;
             if !self.operator_side()? {
                 break;
             }
         }
-        if let Some(message) = self.meaning {
-            return Err(message);
-        }
+        self.cursor.finish()?;
         if self.steps.len() > OPERATORS_MAX {
             return Err(format!(
                 "The expression contains too many operators; operator count: {}",
@@ -98,9 +99,9 @@ impl<'t, 'p, 'r> Parser<'t, 'p, 'r> {
     /// Everything up to and including the next predicate: opening parentheses and NOTs.
     fn operand_side(&mut self) -> Result<(), String> {
         loop {
-            if self.accept_sign("(") {
+            if self.cursor.accept_sign("(") {
                 self.pending.push(Pending::Parenthesis);
-            } else if self.accept_keyword("NOT") {
+            } else if self.cursor.accept_keyword("NOT") {
                 self.pending.push(Pending::Not);
             } else {
                 return self.predicate();
@@ -111,23 +112,24 @@ impl<'t, 'p, 'r> Parser<'t, 'p, 'r> {
     /// What follows a predicate: closing parentheses, then AND, OR (true) or the end (false).
     fn operator_side(&mut self) -> Result<bool, String> {
         loop {
-            if self.next == self.tokens.len() {
+            if self.cursor.at_end() {
                 self.reduce(Pending::Or);
-                return if self.pending.is_empty() { Ok(false) } else { Err(self.syntax_error()) };
+                let closed = self.pending.is_empty();
+                return if closed { Ok(false) } else { Err(self.cursor.syntax_error()) };
             }
-            let operator = if self.accept_keyword("AND") {
+            let operator = if self.cursor.accept_keyword("AND") {
                 Pending::And
-            } else if self.accept_keyword("OR") {
+            } else if self.cursor.accept_keyword("OR") {
                 Pending::Or
-            } else if self.accept_sign(")") {
+            } else if self.cursor.accept_sign(")") {
                 self.reduce(Pending::Or);
                 if self.pending.pop().is_none() {
-                    self.next -= 1;
-                    return Err(self.syntax_error());
+                    self.cursor.retreat();
+                    return Err(self.cursor.syntax_error());
                 }
                 continue;
             } else {
-                return Err(self.syntax_error());
+                return Err(self.cursor.syntax_error());
             };
             self.reduce(operator);
             self.pending.push(operator);
@@ -148,9 +150,10 @@ impl<'t, 'p, 'r> Parser<'t, 'p, 'r> {
     }
 
     fn predicate(&mut self) -> Result<(), String> {
-        let is_call = self.peek(0).is_some_and(|token| token.kind == TokenKind::Word)
-            && self.peek(1).is_some_and(|token| token.text == "(");
-        let predicate = if is_call { self.function()? } else { self.comparison()? };
+        let predicate = match self.call() {
+            Some(name) if name != "size" => self.function(name)?,
+            _ => self.comparison()?,
+        };
         // An expression with an error of meaning has no steps that anybody will run, but its
         // shape must stay whole until the end of the text.
         let predicate = predicate.unwrap_or(Predicate::Exists(Path::attribute("")));
@@ -158,115 +161,193 @@ impl<'t, 'p, 'r> Parser<'t, 'p, 'r> {
         Ok(())
     }
 
+    /// The name of the function that is called next.
+    fn call(&self) -> Option<&'t str> {
+        let name = self.cursor.peek(0).filter(|token| token.kind == TokenKind::Word)?;
+        self.cursor.peek(1).filter(|token| token.text == "(").map(|_| name.text)
+    }
+
     /// `name ( operand, .. )`
-    fn function(&mut self) -> Result<Option<Predicate>, String> {
-        let name = self.tokens[self.next].text;
-        self.next += 2;
-        let mut operands = Vec::new();
-        loop {
-            operands.push(self.operand()?);
-            if self.accept_sign(")") {
-                break;
-            }
-            if !self.accept_sign(",") {
-                return Err(self.syntax_error());
-            }
-        }
-        let build = match name {
-            "attribute_exists" => Predicate::Exists,
-            "attribute_not_exists" => Predicate::NotExists,
-            "attribute_type" | "begins_with" | "contains" | "size" => {
-                self.mean(format!("The function {name} is not supported yet"));
-                return Ok(None);
-            }
-            _ => {
-                self.mean(format!("Invalid function name; function: {name}"));
-                return Ok(None);
-            }
+    fn function(&mut self, name: &str) -> Result<Option<Predicate>, String> {
+        self.cursor.advance();
+        let operands = self.operand_list()?;
+        let Some(function) = Function::named(name) else {
+            self.cursor.mean(format!("Invalid function name; function: {name}"));
+            return Ok(None);
         };
-        if operands.len() != 1 {
-            self.mean(format!(
+        if operands.len() != function.operand_count() {
+            self.cursor.mean(format!(
                 "Incorrect number of operands for operator or function; operator or function: \
                  {name}, number of operands: {}",
                 operands.len()
             ));
             return Ok(None);
         }
-        Ok(match operands.pop().flatten() {
-            Some(Operand::Path(path)) => Some(build(path)),
-            Some(Operand::Value(_)) => {
-                self.mean(format!(
-                    "Operator or function requires a document path; operator or function: {name}"
-                ));
-                None
+        let Some(operands) = operands.into_iter().collect::<Option<Vec<_>>>() else {
+            return Ok(None);
+        };
+        let mut operands = operands.into_iter();
+        let mut next = || operands.next().expect("the operands were counted");
+        Ok(match function {
+            Function::Exists => self.only_path(name, next()).map(Predicate::Exists),
+            Function::NotExists => self.only_path(name, next()).map(Predicate::NotExists),
+            Function::HasType => {
+                let path = self.only_path(name, next());
+                let type_name = self.type_name(&next());
+                let parts = path.zip(type_name);
+                parts.map(|(path, type_name)| Predicate::HasType { path, type_name })
             }
-            None => None,
+            Function::BeginsWith => {
+                let (operand, prefix) = (next(), next());
+                let allowed = |value: &AttributeValue| {
+                    matches!(value, AttributeValue::S(_) | AttributeValue::B(_))
+                };
+                self.check_types(name, &[&operand, &prefix], allowed);
+                self.check_distinct(name, &operand, &[&prefix]);
+                Some(Predicate::BeginsWith { operand, prefix })
+            }
+            Function::Contains => {
+                let (container, content) = (next(), next());
+                self.check_distinct(name, &container, &[&content]);
+                Some(Predicate::Contains { container, content })
+            }
         })
     }
 
-    /// `operand comparator operand`
+    /// `( operand, .. )`; what means nothing is `None`.
+    fn operand_list(&mut self) -> Result<Vec<Option<Operand>>, String> {
+        self.cursor.require_sign("(")?;
+        let mut operands = vec![self.operand()?];
+        while self.cursor.accept_sign(",") {
+            operands.push(self.operand()?);
+        }
+        self.cursor.require_sign(")")?;
+        Ok(operands)
+    }
+
+    fn only_path(&mut self, name: &str, operand: Operand) -> Option<Path> {
+        if let Operand::Path(path) = operand {
+            return Some(path);
+        }
+        self.cursor.mean(requires_path(name));
+        None
+    }
+
+    fn type_name(&mut self, operand: &Operand) -> Option<String> {
+        let message = match operand {
+            Operand::Value(AttributeValue::S(name)) if TYPE_NAMES.contains(&name.as_str()) => {
+                return Some(name.clone());
+            }
+            Operand::Value(AttributeValue::S(name)) => format!(
+                "Invalid attribute type name found; type: {name}, valid types: {{{}}}",
+                TYPE_NAMES.join(",")
+            ),
+            Operand::Value(value) => incorrect_type("attribute_type", value),
+            Operand::Path(_) | Operand::Size(_) => "Incorrect operand type for operator or \
+                function; operator or function: attribute_type, operand type: path"
+                .into(),
+        };
+        self.cursor.mean(message);
+        None
+    }
+
+    /// `operand comparator operand`, BETWEEN or IN.
     fn comparison(&mut self) -> Result<Option<Predicate>, String> {
         let left = self.operand()?;
-        let comparator = match self.peek(0).map(|token| token.text) {
+        if self.cursor.accept_keyword("BETWEEN") {
+            return self.between(left);
+        }
+        if self.cursor.accept_keyword("IN") {
+            return self.within(left);
+        }
+        let comparator = match self.cursor.peek(0).map(|token| token.text) {
             Some("=") => Comparator::Equal,
             Some("<>") => Comparator::NotEqual,
             Some("<") => Comparator::Less,
             Some("<=") => Comparator::LessOrEqual,
             Some(">") => Comparator::Greater,
             Some(">=") => Comparator::GreaterOrEqual,
-            Some(word) if is_keyword(word, "BETWEEN") || is_keyword(word, "IN") => {
-                return Err(format!("The operator {} is not supported yet", word.to_uppercase()));
-            }
-            _ => return Err(self.syntax_error()),
+            _ => return Err(self.cursor.syntax_error()),
         };
-        self.next += 1;
+        self.cursor.advance();
         let right = self.operand()?;
         let (Some(left), Some(right)) = (left, right) else { return Ok(None) };
-        self.check_comparable(comparator, &[&left, &right]);
-        if left == right && matches!(left, Operand::Path(_)) {
-            let Operand::Path(path) = &left else { return Ok(None) };
-            self.mean(format!(
-                "The first operand must be distinct from the remaining operands for this operator \
-                 or function; operator: {}, first operand: {}",
-                comparator.sign(),
-                display(path)
-            ));
+        let sign = comparator.sign();
+        if !matches!(comparator, Comparator::Equal | Comparator::NotEqual) {
+            self.check_types(sign, &[&left, &right], is_ordered);
         }
+        self.check_distinct(sign, &left, &[&right]);
         Ok(Some(Predicate::Compare { left, comparator, right }))
     }
 
-    /// A value of a type without order cannot stand beside `<`.
-    fn check_comparable(&mut self, comparator: Comparator, operands: &[&Operand]) {
-        if matches!(comparator, Comparator::Equal | Comparator::NotEqual) {
-            return;
+    /// What follows `operand BETWEEN`.
+    fn between(&mut self, operand: Option<Operand>) -> Result<Option<Predicate>, String> {
+        let low = self.operand()?;
+        if !self.cursor.accept_keyword("AND") {
+            return Err(self.cursor.syntax_error());
         }
-        for operand in operands {
-            if let Operand::Value(value) = operand
-                && !matches!(
-                    value,
-                    AttributeValue::S(_) | AttributeValue::N(_) | AttributeValue::B(_)
-                )
-            {
-                self.mean(format!(
-                    "Incorrect operand type for operator or function; operator or function: {}, \
-                     operand type: {}",
-                    comparator.sign(),
-                    value.type_name()
-                ));
-            }
+        let high = self.operand()?;
+        let (Some(operand), Some(low), Some(high)) = (operand, low, high) else {
+            return Ok(None);
+        };
+        self.check_types("BETWEEN", &[&operand, &low, &high], is_ordered);
+        self.check_distinct("BETWEEN", &operand, &[&low, &high]);
+        if let (Operand::Value(low), Operand::Value(high)) = (&low, &high) {
+            self.check_bounds(low, high);
         }
+        Ok(Some(Predicate::Between { operand, low, high }))
     }
 
-    /// A path or a value; `None` if its placeholder is not defined.
-    fn operand(&mut self) -> Result<Option<Operand>, String> {
-        let Some(token) = self.peek(0) else { return Err(self.syntax_error()) };
-        if token.kind != TokenKind::ValuePlaceholder {
-            return Ok(self.path()?.map(Operand::Path));
+    fn check_bounds(&mut self, low: &AttributeValue, high: &AttributeValue) {
+        let rule = match (low, high) {
+            (low, high) if low.type_name() != high.type_name() => {
+                "same data type for lower and upper bounds"
+            }
+            (AttributeValue::S(low), AttributeValue::S(high)) if low <= high => return,
+            (AttributeValue::N(low), AttributeValue::N(high)) if low <= high => return,
+            (AttributeValue::B(low), AttributeValue::B(high)) if low <= high => return,
+            _ => "upper bound to be greater than or equal to lower bound",
+        };
+        let shown = |value: &AttributeValue| {
+            let mut out = String::new();
+            push_value(&mut out, value);
+            format!("AttributeValue: {}", out.replace('"', ""))
+        };
+        self.cursor.mean(format!(
+            "The BETWEEN operator requires {rule}; lower bound operand: {}, upper bound operand: {}",
+            shown(low),
+            shown(high)
+        ));
+    }
+
+    /// What follows `operand IN`.
+    fn within(&mut self, operand: Option<Operand>) -> Result<Option<Predicate>, String> {
+        let candidates = self.operand_list()?;
+        if candidates.len() > IN_OPERANDS_MAX {
+            self.cursor.mean(format!(
+                "The IN operator is provided with too many operands; number of operands: {}",
+                candidates.len()
+            ));
         }
-        self.next += 1;
-        let value = self.placeholders.value(token.text).cloned();
+        let candidates = candidates.into_iter().collect::<Option<Vec<_>>>();
+        let (Some(operand), Some(candidates)) = (operand, candidates) else { return Ok(None) };
+        self.check_distinct("IN", &operand, &candidates.iter().collect::<Vec<_>>());
+        Ok(Some(Predicate::In { operand, candidates }))
+    }
+
+    /// A path, a value or a size; `None` if it means nothing.
+    fn operand(&mut self) -> Result<Option<Operand>, String> {
+        if let Some(function) = self.call() {
+            return self.size(function);
+        }
+        let Some(token) = self.cursor.peek(0) else { return Err(self.cursor.syntax_error()) };
+        if token.kind != TokenKind::ValuePlaceholder {
+            return Ok(self.cursor.path()?.map(Operand::Path));
+        }
+        self.cursor.advance();
+        let value = self.cursor.placeholders.value(token.text).cloned();
         if value.is_none() {
-            self.mean(format!(
+            self.cursor.mean(format!(
                 "An expression attribute value used in expression is not defined; attribute \
                  value: {}",
                 token.text
@@ -275,112 +356,73 @@ impl<'t, 'p, 'r> Parser<'t, 'p, 'r> {
         Ok(value.map(Operand::Value))
     }
 
-    fn path(&mut self) -> Result<Option<Path>, String> {
-        let mut path = self.name()?.map(|root| Path { root, elements: Vec::new() });
-        loop {
-            let element = if self.accept_sign(".") {
-                self.name()?.map(PathElement::Name)
-            } else if self.accept_sign("[") {
-                let index = self.index()?;
-                if !self.accept_sign("]") {
-                    return Err(self.syntax_error());
-                }
-                index.map(PathElement::Index)
-            } else {
-                return Ok(path);
+    /// `size ( path )`: the one function that stands for a value. Its operand is not a function,
+    /// so this does not recurse.
+    fn size(&mut self, function: &str) -> Result<Option<Operand>, String> {
+        if function != "size" {
+            let message = match Function::named(function) {
+                Some(_) => "The function is not allowed to be used this way in an expression",
+                None => "Invalid function name",
             };
-            path = path.zip(element).map(|(mut path, element)| {
-                path.elements.push(element);
-                path
-            });
+            return Err(format!("{message}; function: {function}"));
+        }
+        self.cursor.advance();
+        self.cursor.require_sign("(")?;
+        let is_value =
+            self.cursor.peek(0).is_some_and(|token| token.kind == TokenKind::ValuePlaceholder);
+        if is_value {
+            self.cursor.advance();
+            self.cursor.mean(requires_path("size"));
+            self.cursor.require_sign(")")?;
+            return Ok(None);
+        }
+        let path = self.cursor.path()?;
+        self.cursor.require_sign(")")?;
+        Ok(path.map(Operand::Size))
+    }
+
+    /// Values of other types than the operator takes; what a path leads to is not known yet.
+    fn check_types(
+        &mut self,
+        operator: &str,
+        operands: &[&Operand],
+        allowed: fn(&AttributeValue) -> bool,
+    ) {
+        for operand in operands {
+            if let Operand::Value(value) = operand
+                && !allowed(value)
+            {
+                self.cursor.mean(incorrect_type(operator, value));
+            }
         }
     }
 
-    fn name(&mut self) -> Result<Option<String>, String> {
-        let Some(token) = self.peek(0) else { return Err(self.syntax_error()) };
-        match token.kind {
-            TokenKind::Word if !KEYWORDS.iter().any(|word| is_keyword(token.text, word)) => {
-                self.next += 1;
-                Ok(Some(token.text.to_owned()))
-            }
-            TokenKind::NamePlaceholder => {
-                self.next += 1;
-                let name = self.placeholders.name(token.text).map(str::to_owned);
-                if name.is_none() {
-                    self.mean(format!(
-                        "An expression attribute name used in the document path is not defined; \
-                         attribute name: {}",
-                        token.text
-                    ));
-                }
-                Ok(name)
-            }
-            TokenKind::Word
-            | TokenKind::ValuePlaceholder
-            | TokenKind::Digits
-            | TokenKind::Sign
-            | TokenKind::Unknown => Err(self.syntax_error()),
-        }
-    }
-
-    fn index(&mut self) -> Result<Option<u32>, String> {
-        let Some(token) = self.peek(0).filter(|token| token.kind == TokenKind::Digits) else {
-            return Err(self.syntax_error());
-        };
-        self.next += 1;
-        let index = token.text.parse().ok();
-        if index.is_none() {
-            self.mean(format!(
-                "List index is not within the allowable range; index: [{}]",
-                token.text
+    /// A path compared with itself is a mistake.
+    fn check_distinct(&mut self, operator: &str, first: &Operand, others: &[&Operand]) {
+        if let Operand::Path(path) = first
+            && others.contains(&first)
+        {
+            self.cursor.mean(format!(
+                "The first operand must be distinct from the remaining operands for this operator \
+                 or function; operator: {operator}, first operand: {}",
+                display(path)
             ));
         }
-        Ok(index)
-    }
-
-    fn mean(&mut self, message: String) {
-        self.meaning.get_or_insert(message);
-    }
-
-    fn peek(&self, ahead: usize) -> Option<Token<'t>> {
-        self.tokens.get(self.next + ahead).copied()
-    }
-
-    fn accept_sign(&mut self, sign: &str) -> bool {
-        let found = self.peek(0).is_some_and(|token| token.text == sign);
-        self.next += usize::from(found);
-        found
-    }
-
-    fn accept_keyword(&mut self, keyword: &str) -> bool {
-        let found = self.peek(0).is_some_and(|token| is_keyword(token.text, keyword));
-        self.next += usize::from(found);
-        found
-    }
-
-    /// The next word is not what it must be.
-    fn syntax_error(&self) -> String {
-        let token = self.peek(0).map_or("<EOF>", |token| token.text);
-        let start = self.next.saturating_sub(1).min(self.tokens.len() - 1);
-        let end = (self.next + 2).min(self.tokens.len());
-        let near = self.tokens[start..end].iter().map(|token| token.text);
-        let near = near.collect::<Vec<_>>().join(" ");
-        format!("Syntax error; token: \"{token}\", near: \"{near}\"")
     }
 }
 
-const KEYWORDS: [&str; 5] = ["AND", "OR", "NOT", "BETWEEN", "IN"];
-
-fn is_keyword(word: &str, keyword: &str) -> bool {
-    word.eq_ignore_ascii_case(keyword)
+fn is_ordered(value: &AttributeValue) -> bool {
+    matches!(value, AttributeValue::S(_) | AttributeValue::N(_) | AttributeValue::B(_))
 }
 
-/// A path as the service prints it: `[a, b, [0]]`.
-fn display(path: &Path) -> String {
-    let mut names = vec![path.root.clone()];
-    names.extend(path.elements.iter().map(|element| match element {
-        PathElement::Name(name) => name.clone(),
-        PathElement::Index(index) => format!("[{index}]"),
-    }));
-    format!("[{}]", names.join(", "))
+fn requires_path(function: &str) -> String {
+    format!("Operator or function requires a document path; operator or function: {function}")
+}
+
+fn incorrect_type(operator: &str, value: &AttributeValue) -> String {
+    format!(
+        "Incorrect operand type for operator or function; operator or function: {operator}, \
+         operand type: {}",
+        value.type_name()
+    )
 }

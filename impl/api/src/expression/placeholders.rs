@@ -26,8 +26,8 @@ pub(crate) struct Placeholders<'a> {
 }
 
 impl<'a> Placeholders<'a> {
-    /// Takes both members from a request.
-    pub(crate) fn take(fields: &mut Fields<'a>) -> Result<Self, ApiError> {
+    /// Takes the names from a request whose expressions know no values.
+    pub(crate) fn take_names(fields: &mut Fields<'a>) -> Result<Self, ApiError> {
         let names = fields.map(NAMES, "java.lang.String")?;
         let names = names.map(|names| {
             let entries = names
@@ -35,6 +35,11 @@ impl<'a> Placeholders<'a> {
                 .map(|(name, json)| Ok((name, Entry { content: text(json)?, used: false })));
             entries.collect::<Result<_, ApiError>>()
         });
+        Ok(Self { names: names.transpose()?, values: None })
+    }
+
+    /// Takes names and values from a request.
+    pub(crate) fn take(fields: &mut Fields<'a>) -> Result<Self, ApiError> {
         let values = fields.map(VALUES, "com.amazonaws.dynamodb.v20120810.AttributeValue")?;
         let values = values.map(|values| {
             let entries = values.into_iter().map(|(name, json)| {
@@ -45,15 +50,14 @@ impl<'a> Placeholders<'a> {
             });
             entries.collect::<Result<_, ApiError>>()
         });
-        Ok(Self { names: names.transpose()?, values: values.transpose()? })
+        Ok(Self { values: values.transpose()?, ..Self::take_names(fields)? })
     }
 
-    /// Placeholders without an expression that could use them are an error. `expression` is what
-    /// the request would have to carry.
-    pub(crate) fn check_needed(&self, expression: &str, present: bool) -> Result<(), ApiError> {
+    /// Placeholders without an expression that could use them are an error; `missing` ends its text.
+    pub(crate) fn check_needed(&self, missing: &str, present: bool) -> Result<(), ApiError> {
         let unneeded = |member| {
             ApiError::validation(format!(
-                "{member} can only be specified when using expressions: {expression} is null"
+                "{member} can only be specified when using expressions{missing}"
             ))
         };
         let empty = |member| ApiError::validation(format!("{member} must not be empty"));

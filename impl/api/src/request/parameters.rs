@@ -80,7 +80,8 @@ impl<'a> WriteParameters<'a> {
     pub(super) fn check_rules(&self, fields: &mut Fields<'_>) -> Result<(), ApiError> {
         fields.refuse(&["Expected", "ConditionalOperator"])?;
         self.capacity.check()?;
-        self.placeholders.check_needed("ConditionExpression", self.condition.is_some())?;
+        self.placeholders
+            .check_needed(": ConditionExpression is null", self.condition.is_some())?;
         if matches!(self.return_values.as_deref(), None | Some("NONE" | "ALL_OLD")) {
             return Ok(());
         }
