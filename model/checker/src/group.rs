@@ -484,10 +484,10 @@ fn append_is_relevant(
     let term_held = |log: &Log<Value>| log.term_at(verified);
     let on_disk = !may_crash || term_held(&to.disk.log) == Some(end_term);
     let held = on_disk && term_held(&view.log) == Some(end_term);
-    // The commit index and the leader's name are volatile.
+    // The commit index is volatile. So is the leader's name, but it only helps clients.
     let known_commit = if may_crash { LogIndex::ZERO } else { to.machine.commit() };
-    let taught =
-        commit.min(verified) <= known_commit && !may_crash && to.machine.leader() == Some(from.id);
+    let knows_leader = may_crash || to.machine.leader() == Some(from.id);
+    let taught = commit.min(verified) <= known_commit && knows_leader;
     let awaited = from.machine.progress(to.id).is_some_and(|peer| peer.matched < verified);
     !held || !taught || awaited
 }

@@ -16,3 +16,13 @@ pub mod world;
 pub mod history;
 
 pub mod group;
+
+pub mod narrate;
+
+pub mod search;
+
+pub mod trap;
+
+pub mod catalog;
+
+pub mod mutant;

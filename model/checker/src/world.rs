@@ -20,8 +20,8 @@ use ringleader_core::ids::ReplicaId;
 use ringleader_core::machine::Machine;
 use rustc_hash::FxBuildHasher;
 use stateright::{Model, Property};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 
 /// What bounds a world besides its protocol's own limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,6 +172,17 @@ impl<P: Protocol> World<P> {
     /// The properties, by name, in the order of their bits.
     pub fn property_names(&self) -> &[(&'static str, Kind)] {
         &self.names
+    }
+
+    /// The bounds.
+    pub fn bounds(&self) -> &Bounds {
+        &self.bounds
+    }
+
+    /// Forgets every property but this one: searches then look for it alone.
+    pub fn retain_property(&mut self, name: &str) {
+        self.properties.retain(|it| it.name == name);
+        self.names.retain(|it| it.0 == name);
     }
 
     /// How often each kind of action was taken, and each mark hit.
