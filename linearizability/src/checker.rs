@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::history::Operation;
 use crate::model::Model;
-use crate::search::{Limits, Outcome, search};
+use crate::search::{Limits, Outcome, search, tiny};
 
 /// How much work a check may do.
 #[derive(Clone, Copy, Debug)]
@@ -102,6 +102,21 @@ struct Partition<M: Model> {
 /// operation and panics in debug builds; a [`Builder`](crate::history::Builder) never makes one.
 #[must_use]
 pub fn check<M: Model>(history: &[Operation<M::Action>], model: &M, budget: &Budget) -> Verdict<M> {
+    if history.len() <= tiny::OPERATIONS_MAX
+        && let Some(order) = tiny::legal_order(history, model)
+    {
+        return Verdict::Legal(Legal { order });
+    }
+    check_by_search(history, model, budget)
+}
+
+/// Like [`check`], without its shortcut for small histories.
+#[must_use]
+pub fn check_by_search<M: Model>(
+    history: &[Operation<M::Action>],
+    model: &M,
+    budget: &Budget,
+) -> Verdict<M> {
     let deadline = budget.time.and_then(|time| Instant::now().checked_add(time));
     let mut open = partitions(history, model);
     open.sort_by_key(|partition| partition.operations.len());

@@ -50,7 +50,7 @@ pub mod explain;
 
 pub mod judge;
 
-pub use checker::{Budget, Illegal, Legal, Undecided, Verdict, check};
+pub use checker::{Budget, Illegal, Legal, Undecided, Verdict, check, check_by_search};
 pub use history::Operation;
 pub use model::{Model, Nature};
 pub use models::cell::{Cell, CellAction, CellCall, Condition, PutIfOutcome};

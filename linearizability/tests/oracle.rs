@@ -10,6 +10,7 @@ use std::time::Duration;
 use lincheck::shrink::{Counterexample, shrink, without};
 use lincheck::{
     Budget, Cell, CellAction, CellCall, Condition, Operation, PutIfOutcome, Token, Verdict, check,
+    check_by_search,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -249,15 +250,17 @@ fn the_checker_agrees_with_trying_every_order() {
             let mut counts = counts.borrow_mut();
             *counts.0 += u32::from(!expected);
             *counts.1 += u32::from(history.iter().any(|operation| !operation.is_known()));
-            match check(&history, &Cell, &Budget::unlimited()) {
-                Verdict::Legal(legal) => {
-                    prop_assert!(expected, "legal, the oracle says illegal: {history:#?}");
-                    assert_linearizes(&history, &legal.order);
+            for check in [check, check_by_search] {
+                match check(&history, &Cell, &Budget::unlimited()) {
+                    Verdict::Legal(legal) => {
+                        prop_assert!(expected, "legal, the oracle says illegal: {history:#?}");
+                        assert_linearizes(&history, &legal.order);
+                    }
+                    Verdict::Illegal(_) => {
+                        prop_assert!(!expected, "illegal, the oracle says legal: {history:#?}");
+                    }
+                    Verdict::Undecided(_) => prop_assert!(false, "undecided without a budget"),
                 }
-                Verdict::Illegal(_) => {
-                    prop_assert!(!expected, "illegal, the oracle says legal: {history:#?}");
-                }
-                Verdict::Undecided(_) => prop_assert!(false, "undecided without a budget"),
             }
             Ok(())
         })

@@ -42,6 +42,7 @@ mod antichain;
 mod engine;
 mod schedule;
 mod slots;
+pub(crate) mod tiny;
 mod witness;
 
 pub use engine::{Limits, Outcome, Placed, search};
