@@ -1,0 +1,230 @@
+//! The configuration of one node: a TOML file, overridden by `RINGLEADER_*` in the environment.
+
+use crate::exit::Failure;
+use crate::limits::REPLICAS_MAX;
+use figment::Figment;
+use figment::providers::{Env, Format, Toml};
+use ringleader_core::group::{self, AnnounceCommit, AtElection};
+use ringleader_core::ids::{ReplicaId, Tick};
+use ringleader_core::quorum::ReplicaSet;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// The settings that the environment may override; `replicas` is a list and stays in the file.
+const FROM_ENVIRONMENT: &[&str] = &[
+    "id",
+    "data_dir",
+    "api_address",
+    "peer_address",
+    "election_timeout_ms",
+    "heartbeat_interval_ms",
+    "region",
+];
+
+/// Entries of one append. 64 puts of 1 KiB fill a loopback segment.
+const APPEND_ENTRIES_MAX: u64 = 64;
+
+/// Entries on their way to one peer: at 100,000 puts a second, 10 ms of them.
+const INFLIGHT_ENTRIES_MAX: u64 = 1024;
+
+/// The configuration of one node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// This node's replica.
+    pub(crate) id: u8,
+    /// Where its log and tree are.
+    pub(crate) data_dir: PathBuf,
+    /// Where clients are served.
+    pub(crate) api_address: SocketAddr,
+    /// Where peers' frames arrive.
+    pub(crate) peer_address: SocketAddr,
+    /// A follower campaigns after hearing from no leader for this long, plus as much jitter.
+    #[serde(default = "election_timeout_ms")]
+    pub(crate) election_timeout_ms: u64,
+    /// A leader speaks at least this often.
+    #[serde(default = "heartbeat_interval_ms")]
+    pub(crate) heartbeat_interval_ms: u64,
+    /// The region's name in resource names.
+    #[serde(default = "region")]
+    pub(crate) region: String,
+    /// The whole group, this node included.
+    pub(crate) replicas: Vec<Replica>,
+}
+
+pub(crate) fn election_timeout_ms() -> u64 {
+    300
+}
+
+pub(crate) fn heartbeat_interval_ms() -> u64 {
+    50
+}
+
+pub(crate) fn region() -> String {
+    "local".to_owned()
+}
+
+/// A member of the group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Replica {
+    /// Its replica id.
+    pub(crate) id: u8,
+    /// Where this node reaches it.
+    pub(crate) address: String,
+}
+
+impl Config {
+    /// Reads and checks a configuration file.
+    pub(crate) fn load(path: &Path) -> Result<Self, Failure> {
+        let unusable = |error: &dyn std::fmt::Display| {
+            Failure::Configuration(format!("configuration {}: {error}", path.display()))
+        };
+        // Read here, because figment takes a file that is missing for an empty one.
+        let text = std::fs::read_to_string(path).map_err(|error| unusable(&error))?;
+        let config: Self = Figment::new()
+            .merge(Toml::string(&text))
+            .merge(Env::prefixed("RINGLEADER_").only(FROM_ENVIRONMENT))
+            .extract()
+            .map_err(|error| unusable(&one_line(error)))?;
+        config.check().map_err(|error| unusable(&error))?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let ids: BTreeMap<u8, &str> =
+            self.replicas.iter().map(|it| (it.id, it.address.as_str())).collect();
+        if ids.len() != self.replicas.len() {
+            return Err("replicas: an id occurs twice".to_owned());
+        }
+        if self.replicas.len() > REPLICAS_MAX {
+            let count = self.replicas.len();
+            return Err(format!("replicas: {count} are more than the limit of {REPLICAS_MAX}"));
+        }
+        if let Some(id) = ids.keys().find(|&&id| id >= ID_END) {
+            return Err(format!("replicas: id {id} is not below {ID_END}"));
+        }
+        if !ids.contains_key(&self.id) {
+            return Err(format!("id: {} is not among the replicas", self.id));
+        }
+        for (name, address) in
+            [("api_address", self.api_address), ("peer_address", self.peer_address)]
+        {
+            if address.port() == 0 {
+                return Err(format!("{name}: port 0 would be another one at each start"));
+            }
+        }
+        if self.heartbeat_interval_ms == 0 || self.election_timeout_ms > 60_000 {
+            return Err(
+                "heartbeat_interval_ms: at least 1; election_timeout_ms: at most 60000".to_owned()
+            );
+        }
+        if self.heartbeat_interval_ms * 2 > self.election_timeout_ms {
+            return Err(format!(
+                "election_timeout_ms: {} is less than two heartbeats of {} ms",
+                self.election_timeout_ms, self.heartbeat_interval_ms
+            ));
+        }
+        Ok(())
+    }
+
+    /// The replica's part of it.
+    pub(crate) fn group(&self) -> group::Config {
+        group::Config {
+            id: ReplicaId(self.id),
+            voters: self.replicas.iter().map(|it| ReplicaId(it.id)).collect(),
+            election_timeout: Tick(self.election_timeout_ms * 1000),
+            heartbeat_interval: Tick(self.heartbeat_interval_ms * 1000),
+            append_entries_max: APPEND_ENTRIES_MAX,
+            inflight_entries_max: INFLIGHT_ENTRIES_MAX,
+            at_election: AtElection::AppendNoOp,
+            announce_commit: AnnounceCommit::WithNextAppend,
+        }
+    }
+
+    /// Where this node reaches its peers.
+    pub(crate) fn peers(&self) -> BTreeMap<ReplicaId, String> {
+        let others = self.replicas.iter().filter(|it| it.id != self.id);
+        others.map(|it| (ReplicaId(it.id), it.address.clone())).collect()
+    }
+}
+
+/// Replica ids are members of a small set in the core.
+const ID_END: u8 = ReplicaSet::IDS;
+
+/// All of figment's complaints, each with the place it comes from, in one line.
+fn one_line(error: figment::Error) -> String {
+    let complaints: Vec<String> = error
+        .into_iter()
+        .map(|error| {
+            let setting = error.path.join(".");
+            let name = error.metadata.as_ref().map(|it| it.name.to_string());
+            let from = name.filter(|name| name.contains("environment"));
+            let from = from.map_or(String::new(), |name| format!(" (from {name})"));
+            if setting.is_empty() {
+                format!("{}{from}", error.kind)
+            } else {
+                format!("{setting}: {}{from}", error.kind)
+            }
+        })
+        .collect();
+    complaints.join("; ").replace('\n', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        id = 1
+        data_dir = "data/1"
+        api_address = "127.0.0.1:8001"
+        peer_address = "127.0.0.1:7001"
+        [[replicas]]
+        id = 0
+        address = "127.0.0.1:7000"
+        [[replicas]]
+        id = 1
+        address = "127.0.0.1:7001"
+    "#;
+
+    fn load(text: &str) -> Result<Config, String> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("node.toml");
+        std::fs::write(&path, text).unwrap();
+        Config::load(&path).map_err(|failure| {
+            let prefix = format!("configuration {}: ", path.display());
+            failure.to_string().strip_prefix(&prefix).unwrap().to_owned()
+        })
+    }
+
+    #[test]
+    fn a_file_is_a_configuration_with_defaults() {
+        let config = load(GOOD).unwrap();
+        assert_eq!((config.election_timeout_ms, config.heartbeat_interval_ms), (300, 50));
+        assert_eq!(config.peers().into_keys().collect::<Vec<_>>(), [ReplicaId(0)]);
+        assert_eq!(config.group().voters.size(), 2);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let check = |from: &str, to: &str, expected: &str| {
+            assert_eq!(load(&GOOD.replace(from, to)).unwrap_err(), expected);
+        };
+        check("id = 1\n        data", "id = 2\n        data", "id: 2 is not among the replicas");
+        check("id = 0", "id = 1", "replicas: an id occurs twice");
+        check("id = 0", "id = 64", "replicas: id 64 is not below 64");
+        check("8001", "0", "api_address: port 0 would be another one at each start");
+        check(
+            "id = 1\n        data",
+            "id = 1\n        dat = 3\n        data",
+            "dat: unknown field: found `dat`, expected `one of `id`, `data_dir`, `api_address`, `peer_address`, `election_timeout_ms`, `heartbeat_interval_ms`, `region`, `replicas``",
+        );
+        let slow = format!("heartbeat_interval_ms = 200\n{GOOD}");
+        let expected = "election_timeout_ms: 300 is less than two heartbeats of 200 ms";
+        assert_eq!(load(&slow).unwrap_err(), expected);
+        assert!(load("id = ").is_err());
+    }
+}

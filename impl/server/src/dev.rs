@@ -1,0 +1,253 @@
+//! `ringleader dev`: a cluster on this machine, each node a process of this very binary.
+
+use crate::config::{Config, Replica};
+use crate::exit::Failure;
+use crate::limits::REPLICAS_MAX;
+use crate::store;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, ChildStdin, Command};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// Nodes of a cluster that tolerates the loss of one.
+const NODES: u8 = 3;
+
+/// A node that has to read a long log takes longer than this only if something is wrong.
+const READY_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// A node that is told to stop makes its tree durable first.
+const STOP_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Run a whole cluster on this machine, each node a process.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  ringleader dev                        # three nodes, endpoints on ports 8000, 8001 and 8002
+  ringleader dev --port 9000 --data /tmp/ringleader
+
+Any access key is accepted. Data is kept between starts. Ctrl-C stops all nodes.
+A node that dies is reported and not restarted: start it again by the line that is printed.
+Exit codes: 0 asked to stop, 2 arguments or a taken port, 4 a node could not start or all died.")]
+pub(crate) struct Arguments {
+    /// The first node's API port; the others have the next ones.
+    #[arg(long, default_value_t = 8000, value_parser = clap::value_parser!(u16).range(1..=65_533))]
+    port: u16,
+    /// Where the nodes keep their data.
+    #[arg(long, value_name = "DIR", default_value = "ringleader-data")]
+    data: PathBuf,
+    /// One node only: it survives no failure, and starts faster.
+    #[arg(long)]
+    single: bool,
+}
+
+/// What a data directory remembers of its cluster. It is written once all nodes have started.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cluster {
+    /// How many nodes it has.
+    nodes: u8,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Configuration(format!("cannot start a runtime: {error}")))?;
+    runtime.block_on(dev(arguments))
+}
+
+async fn dev(arguments: &Arguments) -> Result<(), Failure> {
+    let nodes = if arguments.single { 1 } else { NODES };
+    let known = known_cluster(&arguments.data, nodes)?;
+    let configs = configurations(arguments, nodes)?;
+    let mut running = JoinSet::new();
+    // Dropping a node's standard input tells it to stop; so does our own end, however it comes.
+    let mut stdins = Vec::new();
+    for config in &configs {
+        let first = !known && !store::exists(&config.data_dir);
+        let node = start(&arguments.data, config, first).await?;
+        println!("node {}  http://{}  (process {})", config.id, config.api_address, node.process);
+        stdins.push(node.stdin);
+        running.spawn(wait(config.id, node.child));
+    }
+    if !known {
+        remember_cluster(&arguments.data, nodes)?;
+    }
+    greet(arguments, &configs);
+    watch(&mut running, &arguments.data).await?;
+    drop(stdins);
+    println!("stopping");
+    let stopped = timeout(STOP_TIMEOUT, async { while running.join_next().await.is_some() {} });
+    if stopped.await.is_err() {
+        println!("a node does not stop; killing it");
+        running.shutdown().await;
+    }
+    Ok(())
+}
+
+fn in_data(data: &Path, action: &str, error: impl std::fmt::Display) -> Failure {
+    Failure::Configuration(format!("{}: {action}: {error}", data.display()))
+}
+
+/// Whether the directory holds a cluster that has started before.
+fn known_cluster(data: &Path, nodes: u8) -> Result<bool, Failure> {
+    let path = data.join("cluster.toml");
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(in_data(&path, "read", error)),
+    };
+    let found: Cluster =
+        toml::from_str(&text).map_err(|error| in_data(&path, "read", error.message()))?;
+    if found.nodes != nodes {
+        let found = found.nodes;
+        return Err(Failure::Configuration(format!(
+            "{} holds a cluster of {found} nodes, not of {nodes}",
+            data.display()
+        )));
+    }
+    Ok(true)
+}
+
+fn remember_cluster(data: &Path, nodes: u8) -> Result<(), Failure> {
+    let path = data.join("cluster.toml");
+    let text = toml::to_string(&Cluster { nodes }).expect("a number is TOML");
+    fs::write(&path, text).map_err(|error| in_data(&path, "write", error))
+}
+
+/// Chooses ports and writes each node's configuration.
+fn configurations(arguments: &Arguments, nodes: u8) -> Result<Vec<Config>, Failure> {
+    assert!(usize::from(nodes) <= REPLICAS_MAX, "a cluster is one group");
+    let data = &arguments.data;
+    fs::create_dir_all(data).map_err(|error| in_data(data, "create", error))?;
+    let api: Vec<SocketAddr> = (0..nodes).map(|id| local(arguments.port + u16::from(id))).collect();
+    for address in &api {
+        TcpListener::bind(address)
+            .map_err(|error| Failure::Configuration(format!("port {}: {error}", address.port())))?;
+    }
+    let peers = free_ports(nodes)
+        .map_err(|error| Failure::Configuration(format!("no free port for a node: {error}")))?;
+    let replicas: Vec<Replica> = (0..nodes)
+        .zip(&peers)
+        .map(|(id, address)| Replica { id, address: address.to_string() })
+        .collect();
+    let mut configs = Vec::new();
+    for ((id, api_address), peer_address) in (0..nodes).zip(api).zip(peers) {
+        let config = Config {
+            id,
+            data_dir: data.join(format!("node-{id}")),
+            api_address,
+            peer_address,
+            election_timeout_ms: crate::config::election_timeout_ms(),
+            heartbeat_interval_ms: crate::config::heartbeat_interval_ms(),
+            region: crate::config::region(),
+            replicas: replicas.clone(),
+        };
+        let path = config_path(data, id);
+        let text = toml::to_string(&config).expect("a configuration is TOML");
+        fs::write(&path, text).map_err(|error| in_data(&path, "write", error))?;
+        configs.push(config);
+    }
+    Ok(configs)
+}
+
+fn local(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+fn config_path(data: &Path, id: u8) -> PathBuf {
+    data.join(format!("node-{id}.toml"))
+}
+
+/// Ports that are free now: held together, so that they differ, then let go.
+fn free_ports(count: u8) -> io::Result<Vec<SocketAddr>> {
+    let held: io::Result<Vec<_>> = (0..count).map(|_| TcpListener::bind(local(0))).collect();
+    held?.iter().map(TcpListener::local_addr).collect()
+}
+
+/// A node that is ready.
+struct Node {
+    child: Child,
+    stdin: ChildStdin,
+    process: u32,
+}
+
+/// Starts a node and waits until its ports are open.
+async fn start(data: &Path, config: &Config, first: bool) -> Result<Node, Failure> {
+    let id = config.id;
+    let failed = |what: &str| Failure::Storage(format!("node {id} {what}"));
+    let log_path = data.join(format!("node-{id}.log"));
+    let log = fs::File::options().create(true).append(true).open(&log_path);
+    let log = log.map_err(|error| in_data(&log_path, "open", error))?;
+    let binary = std::env::current_exe().map_err(|it| failed(&format!("has no binary: {it}")))?;
+    let mut command = Command::new(binary);
+    command.arg("serve").arg("--config").arg(config_path(data, id)).arg("--stop-with-stdin");
+    if first {
+        command.arg("--bootstrap");
+    }
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
+    let mut child = command.spawn().map_err(|it| failed(&format!("does not start: {it}")))?;
+    let (Some(stdin), Some(stdout), Some(process)) =
+        (child.stdin.take(), child.stdout.take(), child.id())
+    else {
+        return Err(failed("has no pipes"));
+    };
+    let mut line = String::new();
+    let mut stdout = BufReader::new(stdout);
+    let ready = timeout(READY_TIMEOUT, stdout.read_line(&mut line)).await;
+    if matches!(ready, Ok(Ok(count)) if count > 0) {
+        return Ok(Node { child, stdin, process });
+    }
+    let last = fs::read_to_string(&log_path).unwrap_or_default();
+    let last = last.lines().last().unwrap_or("it said nothing");
+    Err(failed(&format!("does not start: {last} (more in {})", log_path.display())))
+}
+
+async fn wait(id: u8, mut child: Child) -> (u8, io::Result<ExitStatus>) {
+    (id, child.wait().await)
+}
+
+fn greet(arguments: &Arguments, configs: &[Config]) {
+    let endpoint = format!("http://{}", configs[0].api_address);
+    println!("data in {}", arguments.data.display());
+    println!("ready; ctrl-C stops. Try:");
+    println!(
+        "  AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any AWS_REGION=local aws dynamodb \
+         create-table --endpoint-url {endpoint} --table-name songs \
+         --attribute-definitions AttributeName=id,AttributeType=S \
+         --key-schema AttributeName=id,KeyType=HASH --billing-mode PAY_PER_REQUEST"
+    );
+}
+
+/// Reports nodes that die, until we are asked to stop or none is left.
+async fn watch(
+    running: &mut JoinSet<(u8, io::Result<ExitStatus>)>,
+    data: &Path,
+) -> Result<(), Failure> {
+    let mut terminate =
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+            .map_err(|error| Failure::Configuration(format!("cannot catch signals: {error}")))?;
+    loop {
+        let ended = tokio::select! {
+            _ = tokio::signal::ctrl_c() => return Ok(()),
+            _ = terminate.recv() => return Ok(()),
+            ended = running.join_next() => ended,
+        };
+        let Some(ended) = ended else {
+            return Err(Failure::Storage("no node is left".to_owned()));
+        };
+        let Ok((id, status)) = ended else { continue };
+        let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+        println!(
+            "node {id} died ({status}); log in {}; to start it again: ringleader serve --config {}",
+            data.join(format!("node-{id}.log")).display(),
+            config_path(data, id).display()
+        );
+    }
+}

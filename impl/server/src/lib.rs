@@ -1,1 +1,0 @@
-//! The ringleader binary: configuration and wiring.

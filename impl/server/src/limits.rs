@@ -1,0 +1,19 @@
+//! Every bound of the server, with its reason.
+
+/// Longest request body, as the API defines it.
+pub(crate) const BODY_LENGTH_MAX: usize = 16 << 20;
+
+/// Bodies of requests in progress are counted in units of so many bytes.
+pub(crate) const BODY_UNIT_LENGTH: usize = 64 << 10;
+
+/// Units of bodies in progress: 256 MiB of them, whatever the number of connections.
+pub(crate) const BODY_UNITS_MAX: usize = (256 << 20) / BODY_UNIT_LENGTH;
+
+/// Connections of clients that are open at once. With 8 KiB of buffers each: 32 MiB.
+pub(crate) const CONNECTIONS_MAX: usize = 4096;
+
+/// Replicas of one group.
+pub(crate) const REPLICAS_MAX: usize = 7;
+
+// The longest body can be read at all.
+const _: () = assert!(BODY_LENGTH_MAX / BODY_UNIT_LENGTH <= BODY_UNITS_MAX);

@@ -1,0 +1,117 @@
+//! One API request: from bytes to what the node is asked, and from its answer to bytes.
+
+use crate::random::Random;
+use crate::state::{CommandAnswer, Query, QueryAnswer};
+use ringleader_api::{Answer, ApiError, ErrorKind, Place, Request};
+use ringleader_item::{PackedItem, TableDefinition, TableDescription, TableId};
+use ringleader_node::{Handle, Outcome, RefusedBecause};
+use ringleader_table as table;
+use ringleader_wire::limits::{ANSWER_LENGTH_MAX, COMMAND_LENGTH_MAX};
+use ringleader_wire::{Command, codec};
+use serde::Serialize;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// What answers requests: the node, and what a request may need beside it.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) node: Handle,
+    pub(crate) place: Place,
+    pub(crate) random: Random,
+}
+
+impl Service {
+    /// Answers a request by the value of its `X-Amz-Target` and its body.
+    pub(crate) async fn answer(&self, target: &str, body: &[u8]) -> Result<Vec<u8>, ApiError> {
+        let answer = match ringleader_api::parse(target, body)? {
+            Request::CreateTable(definition) => {
+                let command = table::Command::CreateTable(self.describe(definition));
+                let table::Answer::Created(table) = self.write(&command).await? else {
+                    return Err(ApiError::outcome_unknown());
+                };
+                Answer::CreateTable(table)
+            }
+            Request::PutItem(put) => {
+                Answer::PutItem(self.write_item(&table::Command::Put(put)).await?)
+            }
+            Request::DeleteItem(delete) => {
+                Answer::DeleteItem(self.write_item(&table::Command::Delete(delete)).await?)
+            }
+            Request::GetItem(get) => {
+                let query = Query::Item { table: get.table.clone(), key: get.key.clone() };
+                let QueryAnswer::Item(item) = self.read(&query).await? else {
+                    return Err(not_understood());
+                };
+                get.answer(item)
+            }
+            Request::DescribeTable(table) => {
+                let QueryAnswer::Table(table) = self.read(&Query::Table(table)).await? else {
+                    return Err(not_understood());
+                };
+                Answer::DescribeTable(table)
+            }
+        };
+        Ok(answer.encode(&self.place))
+    }
+
+    fn describe(&self, definition: TableDefinition) -> TableDescription {
+        let id = TableId(u128::from_le_bytes(self.random.bytes()));
+        // A clock before 1970 is only shown, never used.
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let created_unix_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        TableDescription { definition, id, created_unix_ms }
+    }
+
+    async fn write_item(&self, command: &table::Command) -> Result<Option<PackedItem>, ApiError> {
+        let table::Answer::Written { old } = self.write(command).await? else {
+            return Err(ApiError::outcome_unknown());
+        };
+        Ok(old)
+    }
+
+    /// Has a command applied, unless the table refuses it.
+    async fn write(&self, command: &table::Command) -> Result<table::Answer, ApiError> {
+        let outcome = self.node.write(encoded(command)?).await;
+        let answer = done(outcome)?;
+        // The command was applied; that its answer cannot be read does not undo it.
+        let answer = codec::decode(answer.as_bytes(), ANSWER_LENGTH_MAX)
+            .map_err(|_| ApiError::outcome_unknown())?;
+        match answer {
+            CommandAnswer::Applied(table::Answer::Refused(refusal)) => Err(refusal.into()),
+            CommandAnswer::Applied(answer) => Ok(answer),
+            CommandAnswer::NotUnderstood => Err(not_understood()),
+        }
+    }
+
+    /// Answers a query, unless the table refuses it.
+    async fn read(&self, query: &Query) -> Result<QueryAnswer, ApiError> {
+        let answer = done(self.node.read(encoded(query)?).await)?;
+        match codec::decode(answer.as_bytes(), ANSWER_LENGTH_MAX) {
+            Ok(QueryAnswer::Refused(refusal)) => Err(refusal.into()),
+            Ok(answer) => Ok(answer),
+            Err(_) => Err(not_understood()),
+        }
+    }
+}
+
+fn encoded<T: Serialize>(value: &T) -> Result<Command, ApiError> {
+    codec::encode(value, COMMAND_LENGTH_MAX)
+        .map(Command::from)
+        .map_err(|error| ApiError::new(ErrorKind::Validation, error.to_string()))
+}
+
+fn done(outcome: Outcome) -> Result<Command, ApiError> {
+    match outcome {
+        Outcome::Done(answer) => Ok(answer),
+        Outcome::Unknown => Err(ApiError::outcome_unknown()),
+        Outcome::Refused(because) => Err(refused(because)),
+    }
+}
+
+fn refused(because: RefusedBecause) -> ApiError {
+    ApiError::new(ErrorKind::ServiceUnavailable, because.to_string())
+}
+
+fn not_understood() -> ApiError {
+    let message = "the leader runs another version of this program";
+    ApiError::new(ErrorKind::ServiceUnavailable, message)
+}

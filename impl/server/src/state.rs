@@ -1,0 +1,111 @@
+//! The tables as the state machine of a replica: commands, queries and answers as bytes.
+
+use ringleader_core::ids::LogIndex;
+use ringleader_core::machine::StateMachine;
+use ringleader_item::{Item, PackedItem, Refusal, TableDescription, TableName};
+use ringleader_replica::{ReplicatedState, StateError};
+use ringleader_storage::engine::TreeEngine;
+use ringleader_table::{self as table, Tables};
+use ringleader_wire::limits::{ANSWER_LENGTH_MAX, COMMAND_LENGTH_MAX};
+use ringleader_wire::{Command, codec};
+use serde::{Deserialize, Serialize};
+
+/// What can be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Query {
+    /// One item.
+    Item {
+        /// Its table.
+        table: TableName,
+        /// Its key attributes.
+        key: Item,
+    },
+    /// A table's description.
+    Table(TableName),
+}
+
+/// What a query yields.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum QueryAnswer {
+    /// The item, if there is one.
+    Item(Option<PackedItem>),
+    /// The table.
+    Table(TableDescription),
+    /// There is no such table, or the key does not fit it.
+    Refused(Refusal),
+    /// The leader does not understand the query: it comes from another version of this program.
+    NotUnderstood,
+}
+
+/// What a command yields.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum CommandAnswer {
+    /// What applying it returned.
+    Applied(table::Answer),
+    /// It had no effect: the bytes are no command. Every replica finds the same.
+    NotUnderstood,
+}
+
+/// The tables below a replica.
+pub(crate) struct TableState {
+    tables: Tables<TreeEngine>,
+}
+
+impl TableState {
+    pub(crate) fn new(tables: Tables<TreeEngine>) -> Self {
+        Self { tables }
+    }
+
+    fn answer(&self, query: &Query) -> Result<QueryAnswer, StateError> {
+        Ok(match query {
+            Query::Item { table, key } => match self.tables.get(table, key) {
+                Ok(Ok(item)) => QueryAnswer::Item(item),
+                Ok(Err(refusal)) => QueryAnswer::Refused(refusal),
+                Err(error) => return Err(StateError::new(error)),
+            },
+            Query::Table(table) => match self.tables.describe(table) {
+                Ok(table) => QueryAnswer::Table(table.clone()),
+                Err(refusal) => QueryAnswer::Refused(refusal),
+            },
+        })
+    }
+}
+
+impl StateMachine for TableState {
+    type Command = Command;
+    type Answer = Result<Command, StateError>;
+
+    fn apply(&mut self, index: LogIndex, command: &Command) -> Self::Answer {
+        let answer = match codec::decode(command.as_bytes(), COMMAND_LENGTH_MAX) {
+            Ok(command) => {
+                let applied = self.tables.apply(index, &command).map_err(StateError::new)?;
+                CommandAnswer::Applied(applied)
+            }
+            Err(_) => CommandAnswer::NotUnderstood,
+        };
+        encoded(&answer)
+    }
+}
+
+impl ReplicatedState for TableState {
+    fn read(&self, query: &Command) -> Result<Command, StateError> {
+        let answer = match codec::decode(query.as_bytes(), COMMAND_LENGTH_MAX) {
+            Ok(query) => self.answer(&query)?,
+            Err(_) => QueryAnswer::NotUnderstood,
+        };
+        encoded(&answer)
+    }
+
+    fn applied(&self) -> LogIndex {
+        self.tables.applied()
+    }
+
+    fn checkpoint(&mut self) -> Result<(), StateError> {
+        self.tables.checkpoint().map_err(StateError::new)?;
+        Ok(())
+    }
+}
+
+fn encoded<T: Serialize>(answer: &T) -> Result<Command, StateError> {
+    codec::encode(answer, ANSWER_LENGTH_MAX).map(Command::from).map_err(StateError::new)
+}

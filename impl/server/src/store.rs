@@ -1,0 +1,169 @@
+//! The directory of a node: who it is, its log, its tree.
+//!
+//! ```text
+//! DATA_DIR/node.toml      which replica of which group this is; written once
+//! DATA_DIR/log/           the write-ahead log
+//! DATA_DIR/tree.redb      the tree; can be built again from the log
+//! ```
+//!
+//! A log that is gone may have held a vote or an acknowledged entry, and an empty one looks like
+//! that of a new node. So a store is made only when asked to (`--bootstrap`), and a node without
+//! one does not start.
+
+use crate::config::Config;
+use crate::exit::Failure;
+use crate::state::TableState;
+use ringleader_storage::disk::{DirectoryDisk, Disk};
+use ringleader_storage::engine::{TreeEngine, TreeOptions};
+use ringleader_storage::wal::{self, OpenError, Recovered, Wal};
+use ringleader_table::Tables;
+use serde::{Deserialize, Serialize};
+use std::fmt::Display;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What a node recorded about itself when its store was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Identity {
+    /// The replica.
+    id: u8,
+    /// The members of its group, in ascending order.
+    group: Vec<u8>,
+}
+
+/// Whether a store is made or must exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// The node starts for the first time.
+    First,
+    /// The node has been started before.
+    Again,
+}
+
+/// An open store.
+pub(crate) struct Store {
+    pub(crate) wal: Wal,
+    pub(crate) recovered: Recovered,
+    pub(crate) state: TableState,
+}
+
+impl Store {
+    /// Opens, or makes, the store of a node.
+    pub(crate) fn open(config: &Config, start: Start) -> Result<Self, Failure> {
+        let directory = Directory(&config.data_dir);
+        let identity = Identity::of(config);
+        let options = wal::Options::new(u64::from(config.id));
+        if start == Start::First {
+            directory.refuse_existing()?;
+            fs::create_dir_all(directory.log()).map_err(|it| directory.failed("create", it))?;
+            directory.write_identity(&identity)?;
+        } else {
+            directory.check_identity(&identity)?;
+        }
+        // First, because the tree file is locked by whoever has it open.
+        let tree = TreeEngine::open(directory.tree(), TreeOptions::default())
+            .map_err(|it| directory.failed("tree.redb:", it))?;
+        let state = Tables::open(tree).map_err(|it| directory.failed("tree.redb:", it))?;
+        let disk: Arc<dyn Disk> = Arc::new(
+            DirectoryDisk::open(directory.log()).map_err(|it| directory.failed("open log:", it))?,
+        );
+        let in_log = |error: OpenError| directory.failed("log:", error);
+        if start == Start::First {
+            drop(Wal::create(&disk, options).map_err(in_log)?);
+        }
+        let (wal, recovered) = Wal::open(&disk, options).map_err(in_log)?;
+        if let Some(cut) = &recovered.cut {
+            tracing::info!(at = cut.at.0, found = %cut.found, "cut a torn write from the log");
+        }
+        Ok(Self { wal, recovered, state: TableState::new(state) })
+    }
+}
+
+impl Identity {
+    fn of(config: &Config) -> Self {
+        let mut group: Vec<u8> = config.replicas.iter().map(|it| it.id).collect();
+        group.sort_unstable();
+        Self { id: config.id, group }
+    }
+}
+
+/// Whether a directory holds the store of a node, or a part of one.
+pub(crate) fn exists(data_dir: &Path) -> bool {
+    Directory(data_dir).identity().exists()
+}
+
+struct Directory<'a>(&'a Path);
+
+impl Directory<'_> {
+    fn identity(&self) -> PathBuf {
+        self.0.join("node.toml")
+    }
+
+    fn log(&self) -> PathBuf {
+        self.0.join("log")
+    }
+
+    fn tree(&self) -> PathBuf {
+        self.0.join("tree.redb")
+    }
+
+    fn failed(&self, action: &str, error: impl Display) -> Failure {
+        Failure::Storage(format!("storage {}: {action} {error}", self.0.display()))
+    }
+
+    /// A store that is there is never made again, not even where only a part of it is left.
+    fn refuse_existing(&self) -> Result<(), Failure> {
+        let log_has_files = fs::read_dir(self.log()).is_ok_and(|mut files| files.next().is_some());
+        if log_has_files || self.tree().exists() {
+            return Err(Failure::Configuration(format!(
+                "{} holds a store already: start without --bootstrap, which is for the first start",
+                self.0.display()
+            )));
+        }
+        Ok(())
+    }
+
+    fn write_identity(&self, identity: &Identity) -> Result<(), Failure> {
+        let text = toml::to_string(identity).map_err(|it| self.failed("node.toml:", it))?;
+        let written = fs::File::create(self.identity()).and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            file.sync_all()?;
+            fs::File::open(self.0)?.sync_all()
+        });
+        written.map_err(|it| self.failed("write node.toml:", it))
+    }
+
+    fn check_identity(&self, expected: &Identity) -> Result<(), Failure> {
+        let log_is_missing = !self.log().exists();
+        let text = match fs::read_to_string(self.identity()) {
+            Ok(text) if !log_is_missing => text,
+            Ok(_) => {
+                return Err(self.failed("the log is missing:", "the node was wiped in part"));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && log_is_missing => {
+                return Err(self.failed(
+                    "there is no store:",
+                    "if this node has never been started, start it with --bootstrap; if it has, \
+                     what it voted and acknowledged is lost, and it must not start",
+                ));
+            }
+            Err(error) => return Err(self.failed("read node.toml:", error)),
+        };
+        let found: Identity =
+            toml::from_str(&text).map_err(|it| self.failed("node.toml:", it.message()))?;
+        if found != *expected {
+            return Err(Failure::Configuration(format!(
+                "{} belongs to replica {} of group {:?}, the configuration says replica {} of group {:?}",
+                self.0.display(),
+                found.id,
+                found.group,
+                expected.id,
+                expected.group
+            )));
+        }
+        Ok(())
+    }
+}
