@@ -24,7 +24,9 @@ type Items = Arc<Mutex<BTreeMap<String, Value>>>;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [command, flag, file] = arguments.as_slice() else { bail!("serve --config FILE") };
+    // `--bootstrap` and `--stop-with-stdin` may follow: there is no store to make, and who starts
+    // this node kills it.
+    let [command, flag, file, ..] = arguments.as_slice() else { bail!("serve --config FILE") };
     if command != "serve" || flag != "--config" {
         bail!("serve --config FILE");
     }

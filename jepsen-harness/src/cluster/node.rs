@@ -32,6 +32,9 @@ pub struct Node {
     config: PathBuf,
     log: PathBuf,
     api: SocketAddr,
+    /// Whether it was ever started. Only the first start makes a store: a node that lost its own
+    /// must not come back as if it had promised nothing.
+    born: bool,
     process: Option<Child>,
     /// Present from the start of the process to its ready line.
     starting: Option<BufReader<ChildStdout>>,
@@ -57,7 +60,7 @@ impl Node {
         let text = configuration(id, &data, api, peer, group);
         fs::write(&config, text).with_context(|| format!("cannot write {}", config.display()))?;
         let server = server.to_owned();
-        Ok(Self { id, server, config, log, api, process: None, starting: None })
+        Ok(Self { id, server, config, log, api, born: false, process: None, starting: None })
     }
 
     /// Where its clients connect.
@@ -90,11 +93,18 @@ impl Node {
         writeln!(log, "--- node {} starts", self.id)?;
         let mut command = Command::new(&self.server);
         command.arg("serve").arg("--config").arg(&self.config);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
+        if !self.born {
+            command.arg("--bootstrap");
+        }
+        // Its standard input ends when we do, however we do: no node outlives a harness that was
+        // killed.
+        command.arg("--stop-with-stdin").stdin(Stdio::piped());
+        command.stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
         let mut process =
             command.spawn().with_context(|| format!("cannot start {}", self.server.display()))?;
         self.starting = process.stdout.take().map(BufReader::new);
         self.process = Some(process);
+        self.born = true;
         Ok(())
     }
 
