@@ -6,9 +6,16 @@
 //! [`ringleader_item::limits::NESTING_MAX`]) and bounds the recursion on this tree.
 
 use crate::ApiError;
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
+
+/// Values in one body, at most. An accepted item has at most 409,600 values, for each counts a byte;
+/// each is two JSON values, and the other parameters are small. Two bytes of body can make a value
+/// of 32 bytes, so without this bound 16 MB of body would take 256 MB.
+const NODES_MAX: usize = 1_000_000;
+const _: () = assert!(NODES_MAX > 2 * ringleader_item::limits::ITEM_SIZE_MAX);
 
 /// A JSON value.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,7 +33,11 @@ pub(crate) enum Json<'a> {
 impl<'a> Json<'a> {
     /// Reads a whole body.
     pub(crate) fn parse(body: &'a [u8]) -> Result<Self, ApiError> {
-        serde_json::from_slice(body)
+        let budget = Cell::new(NODES_MAX);
+        let mut parser = serde_json::Deserializer::from_slice(body);
+        Tree(&budget)
+            .deserialize(&mut parser)
+            .and_then(|tree| parser.end().map(|()| tree))
             .map_err(|error| ApiError::serialization(format!("the body is not JSON: {error}")))
     }
 
@@ -45,15 +56,23 @@ impl<'a> Json<'a> {
     }
 }
 
-impl<'de> Deserialize<'de> for Json<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TreeVisitor)
+/// Reads one value while the budget lasts.
+#[derive(Clone, Copy)]
+struct Tree<'c>(&'c Cell<usize>);
+
+impl<'de> DeserializeSeed<'de> for Tree<'_> {
+    type Value = Json<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json<'de>, D::Error> {
+        let Some(rest) = self.0.get().checked_sub(1) else {
+            return Err(D::Error::custom(format_args!("it has more than {NODES_MAX} values")));
+        };
+        self.0.set(rest);
+        deserializer.deserialize_any(self)
     }
 }
 
-struct TreeVisitor;
-
-impl<'de> Visitor<'de> for TreeVisitor {
+impl<'de> Visitor<'de> for Tree<'_> {
     type Value = Json<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -91,16 +110,17 @@ impl<'de> Visitor<'de> for TreeVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Json<'de>, A::Error> {
         let mut elements = Vec::new();
-        while let Some(element) = list.next_element()? {
+        while let Some(element) = list.next_element_seed(self)? {
             elements.push(element);
         }
         Ok(Json::List(elements))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Json<'de>, A::Error> {
-        let mut members = Vec::new();
-        while let Some((Name(name), value)) = object.next_entry()? {
-            members.push((name, value));
+        // Most objects are attribute values, which have one member.
+        let mut members = Vec::with_capacity(1);
+        while let Some(Name(name)) = object.next_key()? {
+            members.push((name, object.next_value_seed(self)?));
         }
         Ok(Json::Object(members))
     }

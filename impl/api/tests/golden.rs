@@ -308,6 +308,11 @@ fn wrong_conditions_are_refused_in_the_words_of_the_api() {
         ("", "", "The expression can not be empty;"),
         ("a =", "", r#"Syntax error; token: "<EOF>", near: "=""#),
         ("a = b c", "", r#"Syntax error; token: "c", near: "b c""#),
+        (
+            "((a = b) AND (c = d) OR (NOT (e = f)) OR ((g = h)))",
+            "",
+            "The expression has redundant parentheses;",
+        ),
         ("(a = b", "", r#"Syntax error; token: "<EOF>", near: "b""#),
         ("a = b)", "", r#"Syntax error; token: ")", near: "b )""#),
         ("a ~ b", "", r#"Syntax error; token: "~", near: "a ~ b""#),
@@ -433,7 +438,13 @@ fn placeholders_must_be_used_and_well_formed() {
 fn deep_and_long_conditions_are_bounded() {
     let deep =
         |depth: usize| format!("{}attribute_exists(a){}", "(".repeat(depth), ")".repeat(depth));
-    assert_eq!(steps(&deep(2_000), ""), [exists("a")]);
+    assert_eq!(steps(&deep(1), ""), [exists("a")]);
+    assert_eq!(
+        condition_error(&deep(2_000), ""),
+        "ValidationException: Invalid ConditionExpression: The expression has redundant parentheses;"
+    );
+    let not = format!("{}attribute_exists(a){}", "NOT (".repeat(299), ")".repeat(299));
+    assert_eq!(steps(&not, "").len(), 300);
     let many = |count: usize| vec!["a=b"; count].join(" OR ");
     assert_eq!(steps(&many(150), "").len(), 299);
     assert_eq!(
@@ -510,7 +521,8 @@ fn wrong_json_types_come_before_wrong_values() {
             "{value}"
         );
     }
-    for body in ["", "{", "[1", "\u{0}", r#"{"TableName":"#, &"[".repeat(100_000)] {
+    let many = format!("[{}1]", "1,".repeat(1_000_000));
+    for body in [&many, "", "{", "{} x", "[1", "\u{0}", r#"{"TableName":"#, &"[".repeat(100_000)] {
         assert!(error("PutItem", body).starts_with("SerializationException: the body is not JSON"));
     }
 }

@@ -9,7 +9,7 @@
 //! one type among S, N and B. An absent item is an item without attributes.
 
 use crate::limits::CONDITION_STEPS_MAX;
-use crate::{AttributeValue, Item};
+use crate::{AttributeValue, Item, PackedItem};
 use core::cmp::Ordering;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -189,7 +189,23 @@ impl Condition {
         &self.steps
     }
 
-    /// Whether the condition holds for what is stored under a key.
+    /// Whether the condition holds for what is stored under a key; unpacks only what it looks at.
+    #[must_use]
+    pub fn holds_packed(&self, stored: Option<&PackedItem>) -> bool {
+        let Some(stored) = stored else { return self.holds(None) };
+        let roots: Vec<&str> = self.paths().map(|path| path.root.as_str()).collect();
+        self.holds(Some(&stored.unpack_only(&|name| roots.contains(&name))))
+    }
+
+    /// Every path that the condition looks at.
+    fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.steps.iter().flat_map(|step| match step {
+            Step::Test(predicate) => predicate.paths(),
+            Step::Not | Step::And | Step::Or => Vec::new(),
+        })
+    }
+
+    /// Whether the condition holds for an item, or for none.
     #[must_use]
     pub fn holds(&self, stored: Option<&Item>) -> bool {
         let absent = Item::new();
@@ -214,6 +230,22 @@ fn pop(stack: &mut Vec<bool>) -> bool {
 }
 
 impl Predicate {
+    fn paths(&self) -> Vec<&Path> {
+        let operands: Vec<&Operand> = match self {
+            Self::Exists(path) | Self::NotExists(path) | Self::HasType { path, .. } => {
+                return vec![path];
+            }
+            Self::Compare { left, right, .. } => vec![left, right],
+            Self::BeginsWith { operand, prefix } => vec![operand, prefix],
+            Self::Contains { container, content } => vec![container, content],
+            Self::Between { operand, low, high } => vec![operand, low, high],
+            Self::In { operand, candidates } => {
+                std::iter::once(operand).chain(candidates).collect()
+            }
+        };
+        operands.into_iter().filter_map(Operand::path).collect()
+    }
+
     fn holds(&self, item: &Item) -> bool {
         match self {
             Self::Exists(path) => path.resolve(item).is_some(),
@@ -331,6 +363,13 @@ fn size(value: &AttributeValue) -> Option<usize> {
 }
 
 impl Operand {
+    fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Path(path) | Self::Size(path) => Some(path),
+            Self::Value(_) => None,
+        }
+    }
+
     fn resolve<'a>(&'a self, item: &'a Item) -> Option<Cow<'a, AttributeValue>> {
         match self {
             Self::Path(path) => path.resolve(item).map(Cow::Borrowed),
@@ -476,6 +515,8 @@ mod tests {
         ];
         for (predicate, expected) in cases {
             assert_eq!(predicate.holds(&item), expected, "{predicate:?}");
+            let condition = Condition::new(vec![Step::Test(predicate)]).unwrap();
+            assert_eq!(condition.holds_packed(Some(&PackedItem::pack(&item))), expected);
         }
     }
 

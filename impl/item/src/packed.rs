@@ -126,8 +126,17 @@ impl PackedItem {
     /// The item.
     #[must_use]
     pub fn unpack(&self) -> Item {
+        self.unpack_only(&|_| true)
+    }
+
+    /// The item without the attributes that nobody wants.
+    #[must_use]
+    pub fn unpack_only(&self, wanted: &dyn Fn(&str) -> bool) -> Item {
         let mut attributes = BTreeMap::new();
         self.visit(&mut |name, reader, depth| {
+            if !wanted(name) {
+                return reader.skip_value(depth);
+            }
             attributes.insert(name.to_owned(), reader.value(depth)?);
             Ok(())
         });

@@ -168,9 +168,7 @@ impl<E: Engine> Tables<E> {
             return Ok(Ok(Answer::Written { old: None }));
         }
         let stored = self.stored(key)?;
-        let holds = condition.is_none_or(|condition| {
-            condition.holds(stored.as_ref().map(PackedItem::unpack).as_ref())
-        });
+        let holds = condition.is_none_or(|condition| condition.holds_packed(stored.as_ref()));
         let told = if holds { on_success } else { on_failure };
         let old = stored.filter(|_| told == ReturnOld::AllOld);
         Ok(if holds { Ok(Answer::Written { old }) } else { Err(Refusal::ConditionFailed { old }) })

@@ -26,7 +26,7 @@ pub(crate) fn parse(
     placeholders: &mut Placeholders<'_>,
 ) -> Result<Condition, ApiError> {
     Cursor::start(text, placeholders)
-        .and_then(|cursor| Parser { cursor, pending: Vec::new(), steps: Vec::new() }.condition())
+        .and_then(|cursor| Parser::new(cursor).condition())
         .map_err(|message| ApiError::validation(format!("Invalid {member}: {message}")))
 }
 
@@ -75,10 +75,18 @@ const TYPE_NAMES: [&str; 10] = ["B", "NULL", "SS", "BOOL", "L", "BS", "N", "NS",
 struct Parser<'t, 'p, 'r> {
     cursor: Cursor<'t, 'p, 'r>,
     pending: Vec<Pending>,
+    /// Where the parentheses in `pending` stand.
+    open: Vec<usize>,
+    /// Where the group that was closed last starts and ends.
+    closed: Option<(usize, usize)>,
     steps: Vec<Step>,
 }
 
-impl<'t> Parser<'t, '_, '_> {
+impl<'t, 'p, 'r> Parser<'t, 'p, 'r> {
+    fn new(cursor: Cursor<'t, 'p, 'r>) -> Self {
+        Self { cursor, pending: Vec::new(), open: Vec::new(), closed: None, steps: Vec::new() }
+    }
+
     fn condition(mut self) -> Result<Condition, String> {
         loop {
             self.operand_side()?;
@@ -99,8 +107,10 @@ impl<'t> Parser<'t, '_, '_> {
     /// Everything up to and including the next predicate: opening parentheses and NOTs.
     fn operand_side(&mut self) -> Result<(), String> {
         loop {
+            let at = self.cursor.position();
             if self.cursor.accept_sign("(") {
                 self.pending.push(Pending::Parenthesis);
+                self.open.push(at);
             } else if self.cursor.accept_keyword("NOT") {
                 self.pending.push(Pending::Not);
             } else {
@@ -117,16 +127,14 @@ impl<'t> Parser<'t, '_, '_> {
                 let closed = self.pending.is_empty();
                 return if closed { Ok(false) } else { Err(self.cursor.syntax_error()) };
             }
+            let at = self.cursor.position();
             let operator = if self.cursor.accept_keyword("AND") {
                 Pending::And
             } else if self.cursor.accept_keyword("OR") {
                 Pending::Or
             } else if self.cursor.accept_sign(")") {
                 self.reduce(Pending::Or);
-                if self.pending.pop().is_none() {
-                    self.cursor.retreat();
-                    return Err(self.cursor.syntax_error());
-                }
+                self.close(at)?;
                 continue;
             } else {
                 return Err(self.cursor.syntax_error());
@@ -135,6 +143,19 @@ impl<'t> Parser<'t, '_, '_> {
             self.pending.push(operator);
             return Ok(true);
         }
+    }
+
+    /// Closes the innermost group with the parenthesis that stands at `at`.
+    fn close(&mut self, at: usize) -> Result<(), String> {
+        let (Some(_), Some(start)) = (self.pending.pop(), self.open.pop()) else {
+            self.cursor.retreat();
+            return Err(self.cursor.syntax_error());
+        };
+        if self.closed == Some((start + 1, at - 1)) {
+            self.cursor.mean("The expression has redundant parentheses;".into());
+        }
+        self.closed = Some((start, at));
+        Ok(())
     }
 
     /// Emits pending operators that bind at least as tightly as `weakest`.

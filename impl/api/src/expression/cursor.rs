@@ -46,6 +46,11 @@ impl<'t, 'p, 'r> Cursor<'t, 'p, 'r> {
         self.next == self.tokens.len()
     }
 
+    /// The number of words before the next one.
+    pub(super) fn position(&self) -> usize {
+        self.next
+    }
+
     pub(super) fn advance(&mut self) {
         self.next += 1;
     }
