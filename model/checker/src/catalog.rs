@@ -8,7 +8,7 @@ use crate::node::Fsync;
 use crate::search::{self, Options, Progress, Report};
 use crate::trap::{self, Goal};
 use crate::world::{Bounds, State, World};
-use ringleader_core::group::AtElection;
+use ringleader_core::group::{AnnounceCommit, AtElection};
 
 /// One model.
 pub struct Entry {
@@ -39,6 +39,7 @@ const fn group(terms: u64, commands: u8) -> GroupProtocol {
         reads: 0,
         heartbeats: false,
         at_election: AtElection::Wait,
+        announce_commit: AnnounceCommit::AtOnce,
         append_entries_max: 64,
         inflight_entries_max: 1,
     }
@@ -47,9 +48,6 @@ const fn group(terms: u64, commands: u8) -> GroupProtocol {
 const fn bounds(crashes: u8, fsync: Fsync) -> Bounds {
     Bounds { crashes, fsync, collect: true, symmetry: true }
 }
-
-/// Needs a crash.
-const CRASH: [&str; 2] = ["crash", "a crash lost a write on its way"];
 
 /// The models of the `quick` tier, in the order in which they are run.
 #[must_use]
@@ -107,22 +105,22 @@ pub fn quick() -> Vec<Entry> {
             question: "linearizable reads: 3 replicas, 2 terms, 1 command, 1 read, every fsync a step",
             protocol: GroupProtocol { reads: 1, ..group(2, 1) },
             bounds: bounds(0, OWN_STEP),
-            unreachable: &[CRASH[0], CRASH[1], "a follower replaced conflicting entries"],
+            unreachable: &[
+                "crash",
+                "a crash lost a write on its way",
+                "a follower replaced conflicting entries",
+            ],
             goal: None,
             pinned: 0,
         },
         Entry {
             name: "no-op",
-            question: "a new leader's empty entry, and reads after it: 3 replicas, 2 terms, 1 command, 1 read",
-            protocol: GroupProtocol {
-                reads: 1,
-                at_election: AtElection::AppendNoOp,
-                ..group(2, 1)
-            },
+            question: "a new leader's empty entry: 3 replicas, 2 terms, 1 command, fsync at once",
+            protocol: GroupProtocol { at_election: AtElection::AppendNoOp, ..group(2, 1) },
             bounds: bounds(0, Fsync::Immediate),
             unreachable: &[
-                CRASH[0],
-                CRASH[1],
+                "crash",
+                "a crash lost a write on its way",
                 "persist",
                 "an entry was committed before the leader's own write",
             ],
@@ -134,14 +132,27 @@ pub fn quick() -> Vec<Entry> {
             question: "an even group, where half is no majority: 4 replicas, 1 term, 1 command",
             protocol: GroupProtocol { replicas: 4, ..group(1, 1) },
             bounds: bounds(0, Fsync::Immediate),
-            unreachable: &[],
+            // One term, no crash: nothing is ever replaced or deposed.
+            unreachable: &[
+                "hear",
+                "crash",
+                "a crash lost a write on its way",
+                "persist",
+                "a follower replaced conflicting entries",
+                "a leader was deposed with open requests",
+                "an entry was committed before the leader's own write",
+            ],
             goal: None,
             pinned: 0,
         },
         Entry {
             name: "traps",
             question: "a leader that commits stays possible: 2 terms, 1 command, one of each in reserve",
-            protocol: GroupProtocol { heartbeats: true, ..group(3, 2) },
+            protocol: GroupProtocol {
+                heartbeats: true,
+                announce_commit: AnnounceCommit::WithNextAppend,
+                ..group(3, 2)
+            },
             bounds: bounds(0, Fsync::Immediate),
             unreachable: &[],
             goal: Some(Goal { name: "PROGRESS-1", reached: is_good, judged: is_within_bounds }),
