@@ -11,11 +11,11 @@
 //! | module | holds |
 //! |---|---|
 //! | [`error`] | every error answer, with type, status and text |
-//! | [`json`] | the JSON tree of a request, borrowed from its bytes |
-//! | [`fields`] | typed access to a request's members |
-//! | [`constraint`] | ranges and enumerations, collected into one answer |
-//! | [`value`] | attribute values from and to JSON |
-//! | [`expression`] | condition expressions: tokens, placeholders, parser |
+//! | `json` | the JSON tree of a request, borrowed from its bytes |
+//! | `fields` | typed access to a request's members |
+//! | `constraint` | ranges and enumerations, collected into one answer |
+//! | `value` | attribute values from and to JSON |
+//! | `expression` | conditions and projections: words, placeholders, parsers |
 //! | [`request`] | one file per operation |
 //! | [`answer`] | what is said in return |
 //! | [`header`] | request id and checksum of an answer |

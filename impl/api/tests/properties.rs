@@ -106,7 +106,7 @@ proptest! {
     fn no_expression_panics(
         words in prop::collection::vec(prop::sample::select(vec![
             "a", "#n", ":v", "AND", "OR", "NOT", "(", ")", "=", "<>", "<", ",", ".", "[", "]", "1",
-            "attribute_exists", "IN", "BETWEEN", "?", "é",
+            "attribute_exists", "size", "contains", "IN", "BETWEEN", "?", "é",
         ]), 0..12),
     ) {
         let body = serde_json::json!({

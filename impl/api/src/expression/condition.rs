@@ -385,6 +385,7 @@ impl<'t, 'p, 'r> Parser<'t, 'p, 'r> {
                 Some(_) => "The function is not allowed to be used this way in an expression",
                 None => "Invalid function name",
             };
+            // Not remembered but told at once: to read on would be to recurse.
             return Err(format!("{message}; function: {function}"));
         }
         self.cursor.advance();
