@@ -273,9 +273,10 @@ fn conclude(
 }
 
 /// What this check does not look at, so that nobody believes it did.
-const SKIPPED: [&str; 2] = [
-    "clock faults and disk faults (they need privileges or a fault layer that does not exist yet)",
-    "models beyond quick bounds (cargo model check --bounds standard)",
+const SKIPPED: [&str; 3] = [
+    "power loss: kill -9 leaves unsynced writes with the operating system (models and storage tests lose them)",
+    "clock and disk faults: no fault layer yet",
+    "models beyond quick bounds: cargo model check --bounds standard",
 ];
 
 fn document(arguments: &Arguments, findings: &Findings, report: &Path, seconds: f64) -> Value {

@@ -11,8 +11,12 @@ use crate::nemesis::FaultReport;
 const WIDTH: f64 = 1000.0;
 const LEFT: f64 = 62.0;
 const RIGHT: f64 = 986.0;
-const TOP: f64 = 26.0;
-const BOTTOM: f64 = 236.0;
+const TOP: f64 = 40.0;
+const BOTTOM: f64 = 246.0;
+/// Names of faults stand in two rows above the drawing.
+const NAME_ROW: f64 = 14.0;
+/// About the width of a letter of such a name.
+const LETTER: f64 = 6.6;
 /// Two rows of marks below the latency chart, and the time axis below them.
 const MARK_ROW: f64 = 13.0;
 
@@ -132,20 +136,40 @@ fn stacked(bucket: &Bucket) -> [(&'static str, u64, u64); 3] {
 
 /// The faults: a band while one holds, a lighter one until the cluster has recovered.
 fn bands(time: &Time, faults: &[FaultReport], bottom: f64) -> Markup {
+    let top = TOP - 4.0;
     html! {
-        @for fault in faults {
+        @for (fault, (x, y)) in faults.iter().zip(name_places(time, faults)) {
             @let (start, end) = (time.x_ns(fault.start_ns), time.x_ns(fault.end_ns));
             @let recovered = time.x_ns(fault.recovered_ns);
             g class={ "fault " (family(&fault.kind)) } {
                 title { (fault.title()) }
-                rect class="band" x=(px(start)) y=(TOP - 4.0) width=(px(end - start))
-                    height=(px(bottom - TOP + 4.0)) {}
-                rect class="recovery" x=(px(end)) y=(TOP - 4.0) width=(px(recovered - end))
-                    height=(px(bottom - TOP + 4.0)) {}
-                text class="name" x=(px(start)) y=(TOP - 10.0) { (fault.title()) }
+                rect class="band" x=(px(start)) y=(top) width=(px(end - start))
+                    height=(px(bottom - top)) {}
+                rect class="recovery" x=(px(end)) y=(top) width=(px(recovered - end))
+                    height=(px(bottom - top)) {}
+                text class="name" x=(px(x)) y=(px(y)) { (fault.title()) }
             }
         }
     }
+}
+
+/// Where the names of the faults stand: above their bands, in the upper row where the lower one
+/// has no room, and never beyond the right edge.
+fn name_places(time: &Time, faults: &[FaultReport]) -> Vec<(f64, f64)> {
+    let lower = TOP - 10.0;
+    // Where the last name of the lower row ends.
+    let mut taken = 0.0;
+    let place = |fault: &FaultReport| {
+        let width = LETTER * float(fault.title().chars().count() as u64);
+        let x = time.x_ns(fault.start_ns).min(WIDTH - width);
+        if x < taken {
+            taken = 0.0;
+            return (x, lower - NAME_ROW);
+        }
+        taken = x + width;
+        (x, lower)
+    };
+    faults.iter().map(place).collect()
 }
 
 /// Kinds that share a colour.

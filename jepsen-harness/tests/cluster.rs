@@ -1,0 +1,59 @@
+//! Three real processes of the release binary, real disks, real sockets.
+//!
+//! The long version: `cargo jepsen run --faults kill-all --seconds 6 --repeat 20`.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use jepsen_harness::binaries::{SERVER, find};
+use jepsen_harness::run::{Plan, run};
+use jepsen_harness::schedule::FaultKind;
+use jepsen_harness::verdict::{Verdict, table};
+use jepsen_harness::workload::Load;
+use tempfile::TempDir;
+
+/// Built once by the cargo that runs this test.
+static NODE: LazyLock<PathBuf> = LazyLock::new(|| find(&[SERVER]).unwrap().remove(0));
+
+/// Runs these faults, one per slot of 3.5 s, and demands that everything holds.
+async fn survives(faults: &[FaultKind], seed: u64) {
+    let directory = TempDir::new().unwrap();
+    let seconds = 4 * faults.len() as u64;
+    let plan = Plan {
+        server: NODE.clone(),
+        directory: directory.path().to_owned(),
+        load_time: Duration::from_secs(seconds),
+        faults: faults.to_vec(),
+        seed,
+        load: Load { clients: 12, rate: 1_000, timeout: Duration::from_secs(1) },
+        keys: 8,
+        operations_per_key: 200,
+        acknowledged_min: 20 * seconds,
+        faults_min: faults.len(),
+    };
+    let outcome = run(&plan, &|text| eprintln!("{text}")).await.unwrap();
+    assert_eq!(
+        outcome.verdict(),
+        Verdict::Holds,
+        "once more: cargo jepsen run --faults {} --seconds {seconds} --seed {seed} --rate 1000 \
+         --operations-per-key 200\n{}\n{}",
+        faults.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(","),
+        table(&outcome.rows),
+        outcome.counterexample.unwrap_or_default(),
+    );
+}
+
+#[tokio::test]
+async fn all_three_killed_at_once_under_load_lose_nothing_acknowledged() {
+    for seed in [1, 2] {
+        survives(&[FaultKind::KillAll], seed).await;
+    }
+}
+
+#[tokio::test]
+async fn a_killed_node_comes_back_and_a_leader_that_is_cut_off_serves_nothing_stale() {
+    survives(&[FaultKind::Kill, FaultKind::IsolateLeader], 1).await;
+}
