@@ -24,8 +24,8 @@ pub enum RecoverError {
     },
     /// A record does not follow from those before it.
     #[error(
-        "record at position {position} of the log: entries after {after} of term {term}, where the \
-         log ends with entry {last} of term {last_term}"
+        "record at position {position} of the log: entries after {after}, of term {term}, in term \
+         {current}, where the log ends with entry {last} of term {last_term}"
     )]
     Contradiction {
         /// Where it is.
@@ -34,6 +34,8 @@ pub enum RecoverError {
         after: u64,
         /// The term of its first.
         term: u64,
+        /// The current term.
+        current: u64,
         /// The last entry before it.
         last: u64,
         /// The term of that one.
@@ -97,12 +99,12 @@ fn check_follows(
     let log = &durable.log;
     let before = log.term_at(after);
     let terms = || before.into_iter().chain(entries.iter().map(|entry| entry.term));
-    if before.is_some() && terms().is_sorted() {
+    if before.is_some() && terms().is_sorted() && terms().all(|term| term <= durable.term) {
         return Ok(());
     }
     let term = entries.first().map_or(Term(0), |entry| entry.term).0;
-    let (last, last_term) = (log.last().0, log.end().term.0);
-    Err(RecoverError::Contradiction { position, after: after.0, term, last, last_term })
+    let (current, last, last_term) = (durable.term.0, log.last().0, log.end().term.0);
+    Err(RecoverError::Contradiction { position, after: after.0, term, current, last, last_term })
 }
 
 fn drop_payloads(after: LogIndex, entries: &mut [Entry<Command>], checkpointed: LogIndex) {
