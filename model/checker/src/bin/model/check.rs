@@ -1,0 +1,276 @@
+//! `model list` and `model check`.
+
+use crate::output::{Meter, UNDECIDED, VIOLATED, grouped};
+use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
+use ringleader_checker::catalog::{self, Entry};
+use ringleader_checker::search::{Options, Report, Verdict};
+use ringleader_trace::{Trace, diagram};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+#[derive(Args)]
+pub(crate) struct Check {
+    /// Models to explore [default: all].
+    names: Vec<String>,
+    /// How far.
+    #[arg(long, value_enum, default_value_t = Tier::Quick)]
+    bounds: Tier,
+    /// Look for a violation of this property alone.
+    #[arg(long)]
+    property: Option<String>,
+    /// Give up after so many seconds per model.
+    #[arg(long, value_name = "SECONDS")]
+    time_limit: Option<u64>,
+    /// Threads [default: all cores].
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: Option<u16>,
+    /// Where counterexamples are written [default: target/model].
+    #[arg(long, value_name = "DIRECTORY")]
+    traces: Option<PathBuf>,
+    /// Print one JSON document on standard output.
+    #[arg(long)]
+    json: bool,
+    /// Also write the verdicts as JUnit XML.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Also print how often each kind of step was taken.
+    #[arg(long)]
+    coverage: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Tier {
+    /// Seconds: what every change is checked against.
+    Quick,
+    /// Minutes. No model has such bounds yet.
+    Standard,
+    /// Hours. No model has such bounds yet.
+    Deep,
+}
+
+/// Prints the catalogue.
+pub(crate) fn list() -> ExitCode {
+    for entry in catalog::quick() {
+        println!("{:<12} {}", entry.name, entry.question);
+        println!("{:<12} {}; {} states", "", entry.describe_bounds(), grouped(entry.pinned));
+        println!("{:<12} {}", "", entry.properties().join(", "));
+    }
+    ExitCode::SUCCESS
+}
+
+/// The entry with a name.
+pub(crate) fn find(name: &str) -> Result<Entry> {
+    let mut entries = catalog::quick();
+    let Some(position) = entries.iter().position(|entry| entry.name == name) else {
+        let known: Vec<_> = entries.iter().map(|entry| entry.name).collect();
+        bail!("no model is called {name:?}; there are {}", known.join(", "));
+    };
+    Ok(entries.swap_remove(position))
+}
+
+/// What became of one model.
+struct Checked {
+    entry: Entry,
+    report: Report,
+    /// Where its counterexample was written.
+    trace: Option<PathBuf>,
+    /// Whether the number of states is what it should be.
+    expected_count: bool,
+}
+
+impl Check {
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        if self.bounds != Tier::Quick {
+            bail!("no model has such bounds yet; --bounds quick is all there is");
+        }
+        let entries = if self.names.is_empty() {
+            catalog::quick()
+        } else {
+            self.names.iter().map(|name| find(name)).collect::<Result<_>>()?
+        };
+        if let Some(property) = &self.property {
+            for entry in &entries {
+                let known = entry.properties();
+                if !known.contains(&property.as_str()) {
+                    let (name, known) = (entry.name, known.join(", "));
+                    bail!("model {name} has no property {property:?}; it has {known}");
+                }
+            }
+        }
+        let mut checked = Vec::new();
+        for entry in entries {
+            checked.push(self.check(entry)?);
+        }
+        if self.json {
+            println!("{:#}", document(&checked));
+        }
+        if let Some(path) = &self.junit {
+            std::fs::write(path, junit(&checked))
+                .with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        Ok(exit_code(&checked))
+    }
+
+    fn check(&self, entry: Entry) -> Result<Checked> {
+        let mut options =
+            Options { time_limit: self.time_limit.map(Duration::from_secs), ..Options::default() };
+        if let Some(threads) = self.threads {
+            options.threads = usize::from(threads);
+        }
+        let mut meter = Meter::new(entry.name);
+        let report = entry.check(self.property.as_deref(), options, &mut |it| meter.show(it));
+        meter.finish();
+        let trace = match &report.verdict {
+            Verdict::Violated { trace, .. } => Some(self.write_trace(entry.name, trace)?),
+            Verdict::Holds | Verdict::Vacuous { .. } | Verdict::Incomplete => None,
+        };
+        // A search for one property alone may stop counting early only if it finds it.
+        let expected_count =
+            !matches!(report.verdict, Verdict::Holds) || report.states == entry.pinned;
+        let checked = Checked { entry, report, trace, expected_count };
+        if !self.json {
+            print!("{}", self.describe(&checked));
+        }
+        Ok(checked)
+    }
+
+    fn write_trace(&self, name: &str, trace: &Trace) -> Result<PathBuf> {
+        let directory = self.traces.clone().unwrap_or_else(|| PathBuf::from("target/model"));
+        let path = directory.join(format!("{name}.trace"));
+        let write = |path: &Path| {
+            std::fs::create_dir_all(&directory)?;
+            std::fs::write(path, trace.to_json())
+        };
+        write(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(path)
+    }
+
+    fn describe(&self, checked: &Checked) -> String {
+        let Checked { entry, report, trace, .. } = checked;
+        let mut text = format!(
+            "{:<12} {:<10} {:>11} states {:>12} steps  depth {:>3} {:>7.1} s\n",
+            entry.name,
+            verdict_name(checked),
+            grouped(report.states),
+            grouped(report.transitions),
+            report.depth,
+            report.elapsed.as_secs_f64()
+        );
+        let _ = writeln!(text, "{:<12} {}", "", entry.describe_bounds());
+        if self.coverage {
+            for (name, count) in &report.coverage {
+                let count = usize::try_from(*count).unwrap_or(usize::MAX);
+                let _ = writeln!(text, "{:<12} {:>12} {name}", "", grouped(count));
+            }
+        }
+        match &report.verdict {
+            Verdict::Violated { property, trace: steps } => {
+                let _ = writeln!(text, "\n{property} is violated:\n\n{}", diagram::text(steps));
+                if let Some(path) = trace {
+                    let _ = writeln!(text, "replay: cargo model replay {}", path.display());
+                }
+            }
+            Verdict::Vacuous { missing } => {
+                let _ = writeln!(text, "{:<12} never happened: {}", "", missing.join("; "));
+            }
+            Verdict::Holds if !checked.expected_count => {
+                let pinned = grouped(entry.pinned);
+                let _ =
+                    writeln!(text, "{:<12} pinned were {pinned}: protocol or world changed", "");
+            }
+            Verdict::Holds | Verdict::Incomplete => {}
+        }
+        text
+    }
+}
+
+fn verdict_name(checked: &Checked) -> &'static str {
+    match checked.report.verdict {
+        Verdict::Holds if checked.expected_count => "holds",
+        Verdict::Holds => "changed",
+        Verdict::Violated { .. } => "violated",
+        Verdict::Vacuous { .. } => "vacuous",
+        Verdict::Incomplete => "incomplete",
+    }
+}
+
+fn exit_code(checked: &[Checked]) -> ExitCode {
+    let names: Vec<_> = checked.iter().map(verdict_name).collect();
+    if names.iter().any(|name| ["violated", "vacuous", "changed"].contains(name)) {
+        ExitCode::from(VIOLATED)
+    } else if names.contains(&"incomplete") {
+        ExitCode::from(UNDECIDED)
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+fn document(checked: &[Checked]) -> Value {
+    let models: Vec<Value> = checked.iter().map(model_value).collect();
+    let verdict = if checked.iter().all(|it| verdict_name(it) == "holds") {
+        "holds"
+    } else if checked.iter().any(|it| verdict_name(it) == "incomplete") {
+        "incomplete"
+    } else {
+        "violated"
+    };
+    json!({ "version": 1, "bounds": "quick", "models": models, "verdict": verdict })
+}
+
+fn model_value(checked: &Checked) -> Value {
+    let Checked { entry, report, trace, .. } = checked;
+    let mut value = json!({
+        "name": entry.name,
+        "bounds": entry.describe_bounds(),
+        "properties": entry.properties(),
+        "states": report.states,
+        "pinned_states": entry.pinned,
+        "transitions": report.transitions,
+        "depth": report.depth,
+        "seconds": report.elapsed.as_secs_f64(),
+        "verdict": verdict_name(checked),
+        "coverage": report.coverage.iter().map(|(name, count)| json!({ "name": name, "count": count })).collect::<Vec<_>>(),
+    });
+    match &report.verdict {
+        Verdict::Violated { property, trace: steps } => {
+            value["property"] = json!(property);
+            value["steps"] = json!(steps.steps.len());
+            value["diagram"] = json!(diagram::text(steps));
+            value["trace"] = json!(trace);
+        }
+        Verdict::Vacuous { missing } => value["missing"] = json!(missing),
+        Verdict::Holds | Verdict::Incomplete => {}
+    }
+    value
+}
+
+fn junit(checked: &[Checked]) -> String {
+    let failures = checked.iter().filter(|it| verdict_name(it) != "holds").count();
+    let count = checked.len();
+    let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    let _ = writeln!(text, "<testsuite name=\"model\" tests=\"{count}\" failures=\"{failures}\">");
+    for it in checked {
+        let (name, seconds) = (it.entry.name, it.report.elapsed.as_secs_f64());
+        let _ =
+            write!(text, "  <testcase classname=\"model\" name=\"{name}\" time=\"{seconds:.3}\">");
+        if verdict_name(it) != "holds" {
+            let detail = match &it.report.verdict {
+                Verdict::Violated { property, .. } => (*property).to_owned(),
+                Verdict::Vacuous { missing } => missing.join("; "),
+                Verdict::Holds | Verdict::Incomplete => String::new(),
+            };
+            let _ =
+                write!(text, "<failure message=\"{}: {}\"/>", verdict_name(it), escape(&detail));
+        }
+        text.push_str("</testcase>\n");
+    }
+    text + "</testsuite>\n"
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;")
+}

@@ -1,0 +1,55 @@
+//! `model`: explores the protocols, replays what it finds, and breaks them on purpose.
+
+mod check;
+mod mutants;
+mod output;
+mod replay;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Explores the protocol machines exhaustively within stated bounds: the same machines that the
+/// server runs.
+#[derive(Parser)]
+#[command(
+    name = "model",
+    version,
+    after_help = "Examples:
+  cargo model list
+  cargo model check
+  cargo model check replication reads --json
+  cargo model replay target/model/replication.trace
+  cargo model mutants ack-before-fsync
+
+Exit codes: 0 as expected, 1 violated (for mutants: a survivor), 2 unusable arguments or input,
+3 undecided (out of time), 101 did not build."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Subcommands,
+}
+
+#[derive(Subcommand)]
+enum Subcommands {
+    /// List the models: what each asks, its bounds, its states.
+    List,
+    /// Explore models to the end, and draw the shortest counterexample if there is one.
+    Check(check::Check),
+    /// Take the steps of a recorded trace again, and draw them.
+    Replay(replay::Replay),
+    /// Break one rule after another, and see the model notice.
+    Mutants(mutants::Mutants),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Subcommands::List => Ok(check::list()),
+        Subcommands::Check(command) => command.run(),
+        Subcommands::Replay(command) => command.run(),
+        Subcommands::Mutants(command) => command.run(),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("model: {error:#}");
+        ExitCode::from(output::UNUSABLE)
+    })
+}
