@@ -49,14 +49,19 @@ impl CheckedModel {
             "violated" => Verdict::Violated,
             _ => Verdict::Void,
         };
-        let mut detail =
-            format!("{} states, depth {}, {:.1} s", grouped(self.states), self.depth, self.seconds);
+        let mut detail = format!(
+            "{} states, depth {}, {:.1} s; {}",
+            grouped(self.states),
+            self.depth,
+            self.seconds,
+            self.bounds
+        );
         if let Some(property) = &self.property {
             detail = format!("{property} is {}; {detail}", self.verdict);
         } else if verdict == Verdict::Void {
             detail = format!("{}; {detail}", self.verdict);
         }
-        Row::new(format!("model {} ({})", self.name, self.bounds), verdict, detail)
+        Row::new(format!("model {}", self.name), verdict, detail)
     }
 }
 
@@ -237,7 +242,7 @@ mod tests {
     #[test]
     fn the_agreed_documents_become_rows() {
         let text = r#"{"version":1,"bounds":"quick","verdict":"violated","models":[
-            {"name":"group","bounds":"quick","states":1234567,"depth":31,"seconds":2.04,
+            {"name":"group","bounds":"3 replicas, 2 terms","states":1234567,"depth":31,"seconds":2.04,
              "verdict":"holds"},
             {"name":"reads","bounds":"quick","states":7,"depth":3,"seconds":0.1,
              "verdict":"violated","property":"READ-1","trace":"a/b.json"},
@@ -247,7 +252,11 @@ mod tests {
         let rows: Vec<Row> = document.models.iter().map(CheckedModel::row).collect();
         assert_eq!(
             rows[0],
-            Row::new("model group (quick)", Verdict::Holds, "1,234,567 states, depth 31, 2.0 s")
+            Row::new(
+                "model group",
+                Verdict::Holds,
+                "1,234,567 states, depth 31, 2.0 s; 3 replicas, 2 terms"
+            )
         );
         assert_eq!(rows[1].verdict, Verdict::Violated);
         assert!(rows[1].detail.starts_with("READ-1 is violated; "), "{}", rows[1].detail);

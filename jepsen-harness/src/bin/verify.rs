@@ -88,12 +88,14 @@ async fn verify(arguments: Arguments) -> Result<u8, Failure> {
         Some(name) => Some((name, models::mutant_file(name).map_err(Failure::with(UNUSABLE))?)),
         None => None,
     };
-    let progress = Progress::start();
     let out = arguments.out.clone().unwrap_or_else(|| results_directory("verify"));
     let mut findings = Findings::default();
+    let mut progress = Progress::start();
     let exit_code = match mutant {
         None => {
             let (server, found) = command::programs(arguments.server.as_ref(), &[MODEL])?;
+            // Building is not verifying: the clock starts here.
+            progress = Progress::start();
             clean(&arguments, &found[0], &server, &out, progress, &mut findings).await;
             overall(&findings.rows).exit_code()
         }
