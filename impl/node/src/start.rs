@@ -47,7 +47,7 @@ pub enum NodeError {
     #[error("write-ahead log: {0}")]
     Read(#[from] StoredError),
     /// The tree failed.
-    #[error("tree: {0}")]
+    #[error("{0}")]
     State(#[from] StateError),
     /// The thread that writes the log has gone.
     #[error("write-ahead log: its thread has ended")]

@@ -1,6 +1,6 @@
 //! The HTTP listener: one route for the API, one for health, one for the replica's status.
 
-use crate::limits::{BODY_LENGTH_MAX, BODY_UNIT_LENGTH, BODY_UNITS_MAX, CONNECTIONS_MAX};
+use crate::limits::{BODY_DISCARDED_MAX, BODY_LENGTH_MAX, BODY_UNIT_LENGTH, BODY_UNITS_MAX, CONNECTIONS_MAX};
 use crate::service::Service;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -121,6 +121,7 @@ impl Server {
         let announced = body.size_hint().exact();
         let length = announced.unwrap_or(BODY_LENGTH_MAX as u64);
         if length > BODY_LENGTH_MAX as u64 {
+            discard(body).await;
             return Ok(None);
         }
         let units = length.div_ceil(BODY_UNIT_LENGTH as u64).max(1);
@@ -144,6 +145,15 @@ impl Server {
         headers.insert(HeaderName::from_static("x-amzn-requestid"), id);
         headers.insert(HeaderName::from_static("x-amz-crc32"), checksum);
         response
+    }
+}
+
+/// Reads what will not be used, so that a client that sends before it listens hears our answer.
+async fn discard(mut body: Incoming) {
+    let mut left = BODY_DISCARDED_MAX;
+    while left > 0 {
+        let Some(Ok(frame)) = body.frame().await else { return };
+        left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
     }
 }
 

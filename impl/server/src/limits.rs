@@ -3,6 +3,9 @@
 /// Longest request body, as the API defines it.
 pub(crate) const BODY_LENGTH_MAX: usize = 16 << 20;
 
+/// Of a body that is too long, so much is read and thrown away; then the connection is closed.
+pub(crate) const BODY_DISCARDED_MAX: usize = 4 * BODY_LENGTH_MAX;
+
 /// Bodies of requests in progress are counted in units of so many bytes.
 pub(crate) const BODY_UNIT_LENGTH: usize = 64 << 10;
 
