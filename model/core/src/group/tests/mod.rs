@@ -3,9 +3,6 @@
 
 extern crate std;
 
-mod laws;
-mod log_twin;
-mod paper;
 mod random;
 mod script;
 mod stories;

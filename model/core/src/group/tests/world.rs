@@ -98,6 +98,8 @@ pub(super) struct World<C: Clone + Debug + Eq + Ord + Hash> {
     pub(super) nodes: Vec<Node<C>>,
     pub(super) network: Vec<Envelope<C>>,
     pub(super) events: Vec<(ReplicaId, Event<C>)>,
+    /// How often a write replaced entries.
+    pub(super) overwrites: u32,
 }
 
 impl<C: Clone + Debug + Eq + Ord + Hash> World<C> {
@@ -110,7 +112,7 @@ impl<C: Clone + Debug + Eq + Ord + Hash> World<C> {
     pub(super) fn with_disks(config: &Config, disk: impl Fn(ReplicaId) -> Durable<C>) -> Self {
         let members = config.voters.iter();
         let nodes = members.map(|id| Node::start(Config { id, ..config.clone() }, disk(id)));
-        Self { nodes: nodes.collect(), network: Vec::new(), events: Vec::new() }
+        Self { nodes: nodes.collect(), network: Vec::new(), events: Vec::new(), overwrites: 0 }
     }
 
     pub(super) fn node(&mut self, id: ReplicaId) -> &mut Node<C> {
@@ -134,11 +136,8 @@ impl<C: Clone + Debug + Eq + Ord + Hash> World<C> {
 
     /// The message at this place in the network arrives; a copy may stay.
     pub(super) fn deliver(&mut self, position: usize, keep: bool) {
-        let Envelope { from, to, message } = if keep {
-            self.network[position].clone()
-        } else {
-            self.network.remove(position)
-        };
+        let Envelope { from, to, message } =
+            if keep { self.network[position].clone() } else { self.network.remove(position) };
         self.step(to, Input::Receive { from, message });
     }
 
@@ -149,13 +148,19 @@ impl<C: Clone + Debug + Eq + Ord + Hash> World<C> {
 
     /// The last I/O that this replica issued and that is not durable.
     pub(super) fn unpersisted(&self, id: ReplicaId) -> Option<IoNumber> {
-        self.nodes[usize::from(id.0)].pending.back().map(|&(io, _)| io)
+        self.pending(id).last().copied()
+    }
+
+    /// The I/Os that this replica issued and that are not durable.
+    pub(super) fn pending(&self, id: ReplicaId) -> Vec<IoNumber> {
+        self.nodes[usize::from(id.0)].pending.iter().map(|&(io, _)| io).collect()
     }
 
     /// I/Os up to `io` become durable; what waited for them leaves before the replica hears of it.
     pub(super) fn persist(&mut self, id: ReplicaId, io: IoNumber) {
         let node = self.node(id);
-        while let Some((_, write)) = node.pending.pop_front_if(|(number, _)| *number <= io) {
+        let done = node.pending.iter().take_while(|&&(number, _)| number <= io).count();
+        for (_, write) in node.pending.drain(..done) {
             Group::fold(&mut node.disk, &write);
         }
         node.persisted = io;
@@ -220,19 +225,26 @@ impl<C: Clone + Debug + Eq + Ord + Hash> World<C> {
         }
         let node = self.node(id);
         assert_eq!(replica_is_sound(&node.replica), Ok(()), "{id:?}");
-        assert_eq!(node.replica.log().end(), node.memory.end(), "the log is the fold of its writes");
+        assert_eq!(
+            node.replica.log().end(),
+            node.memory.end(),
+            "the log is the fold of its writes"
+        );
         self.answer_reads(id);
     }
 
     fn carry_out(&mut self, id: ReplicaId, effect: Effect<Group<C>>) {
-        let node = self.node(id);
+        let node = &mut self.nodes[usize::from(id.0)];
         match effect {
             Effect::Write { io, write } => {
                 let last = node.pending.back().map_or(node.persisted, |&(last, _)| last);
                 assert_eq!(io.0, last.0 + 1, "I/Os are numbered without gaps");
                 if let Write::Append { after, entries } = &write {
+                    self.overwrites += u32::from(*after < node.memory.last());
                     node.memory.truncate(*after);
-                    entries.iter().for_each(|entry| node.memory.append(entry.clone()));
+                    for entry in entries {
+                        node.memory.append(entry.clone());
+                    }
                 }
                 node.pending.push_back((io, write.clone()));
                 self.events.push((id, Event::Writes(io, write)));
@@ -256,7 +268,7 @@ impl<C: Clone + Debug + Eq + Ord + Hash> World<C> {
             Effect::Disarm { timer } => {
                 node.armed.remove(&timer);
             }
-            Effect::Ask(ask) => self.host(id, ask),
+            Effect::Ask(ask) => self.host(id, &ask),
             Effect::Halt { invariant } => self.events.push((id, Event::Halts(invariant))),
         }
     }
@@ -274,21 +286,10 @@ impl<C: Clone + Debug + Eq + Ord + Hash> World<C> {
         }
     }
 
-    fn host(&mut self, id: ReplicaId, ask: Ask) {
+    fn host(&mut self, id: ReplicaId, ask: &Ask) {
         let node = self.node(id);
-        match ask {
-            Ask::Apply { upto } => {
-                assert!(upto <= node.disk.log.last(), "APPLY-1: {upto:?} of {id:?} is not durable");
-                for index in node.applied.len() as u64 + 1..=upto.0 {
-                    let payload = node.replica.log().payload(LogIndex(index)).expect("LOG-3");
-                    node.applied.push(payload.clone());
-                    let applies = Event::Applies(LogIndex(index), payload.clone());
-                    self.events.push((id, applies));
-                    if let Some(request) = node.promised.remove(&LogIndex(index)) {
-                        self.events.push((id, Event::Answers(request, LogIndex(index))));
-                    }
-                }
-            }
+        match *ask {
+            Ask::Apply { upto } => self.apply(id, upto),
             Ask::AnswerFrom { id: request, index } => {
                 assert!(index.0 > node.applied.len() as u64, "asked before it is applied");
                 node.promised.insert(index, request);
@@ -302,6 +303,20 @@ impl<C: Clone + Debug + Eq + Ord + Hash> World<C> {
                 self.events.push((id, Event::SendsRange(to, prev, last)));
                 let message = Message::Append { term, prev, entries, commit };
                 self.release(id, Outgoing::Send(to, message));
+            }
+        }
+    }
+
+    /// The state machine applies at once; that the replica hears of it is another matter.
+    fn apply(&mut self, id: ReplicaId, upto: LogIndex) {
+        let node = &mut self.nodes[usize::from(id.0)];
+        assert!(upto <= node.disk.log.last(), "APPLY-1: {upto:?} of {id:?} is not durable");
+        for index in (node.applied.len() as u64 + 1..=upto.0).map(LogIndex) {
+            let payload = node.replica.log().payload(index).expect("LOG-3").clone();
+            node.applied.push(payload.clone());
+            self.events.push((id, Event::Applies(index, payload)));
+            if let Some(request) = node.promised.remove(&index) {
+                self.events.push((id, Event::Answers(request, index)));
             }
         }
     }
@@ -327,9 +342,9 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Node<C> {
         let recovered = Recovered { durable: disk.clone(), checkpointed };
         let replica = Group::recover(&config, recovered, Tick(0), &mut effects);
         assert_eq!(replica_is_sound(&replica), Ok(()), "after recovery");
-        let arms = effects.drain().map(|effect| match effect {
-            Effect::Arm { timer, .. } => timer,
-            other => panic!("nothing but a timer at the start: {other:?}"),
+        let arms = effects.drain().map(|effect| {
+            let Effect::Arm { timer, .. } = effect else { panic!("{effect:?} at the start") };
+            timer
         });
         Self {
             armed: arms.collect(),
