@@ -12,10 +12,10 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
-use std::sync::Arc;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 /// Why a connection was closed.
@@ -59,7 +59,8 @@ impl Inbound {
     /// Accepts until the node stops.
     pub(crate) async fn run(self, listener: TcpListener) {
         let inbound = Rc::new(self);
-        let slots = Arc::new(Semaphore::new(INBOUND_CONNECTIONS_MAX));
+        // Dropped with this task, and all connections with it.
+        let mut connections = JoinSet::new();
         while !inbound.inputs.is_closed() {
             let (stream, address) = match listener.accept().await {
                 Ok(accepted) => accepted,
@@ -70,14 +71,14 @@ impl Inbound {
                     continue;
                 }
             };
-            let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
+            while connections.try_join_next().is_some() {}
+            if connections.len() >= INBOUND_CONNECTIONS_MAX {
                 tracing::warn!(%address, "too many connections on the peer port");
                 continue;
-            };
+            }
             let inbound = Rc::clone(&inbound);
-            tokio::task::spawn_local(async move {
+            connections.spawn_local(async move {
                 let closed = inbound.listen(stream).await;
-                drop(slot);
                 tracing::info!(%address, reason = %closed, "closed a connection on the peer port");
             });
         }

@@ -32,12 +32,15 @@ struct Shared {
 }
 
 impl Link {
-    /// Starts to connect, and keeps at it.
-    pub(crate) fn start(hello: Hello, address: String, inputs: mpsc::Sender<Input>) -> Self {
+    /// A link, and what connects it and keeps at it.
+    pub(crate) fn new(
+        hello: Hello,
+        address: String,
+        inputs: mpsc::Sender<Input>,
+    ) -> (Self, impl Future<Output = ()> + 'static) {
         let link = Self { shared: Rc::default() };
         let task = LinkTask { hello, address, inputs, shared: Rc::clone(&link.shared) };
-        tokio::task::spawn_local(task.run());
-        link
+        (link, task.run())
     }
 
     /// Whether a connection is open, as far as is known.

@@ -20,6 +20,7 @@ use std::io;
 use std::rc::Rc;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// What a node is told when it starts.
@@ -78,16 +79,18 @@ pub fn start<S: ReplicatedState + 'static>(
     let (id, voters, incarnation) = (group.id, group.voters, Incarnation(seed));
     let replica = Replica::recover(&group, state, recovered.records(), STREAM, Tick(0))?;
     let (inputs, input_receiver) = mpsc::channel(INPUTS_MAX);
-    let link = |(to, address): (ReplicaId, String)| {
+    let mut tasks = JoinSet::new();
+    let mut links = BTreeMap::new();
+    for (to, address) in peers.into_iter().filter(|&(to, _)| to != id) {
         let hello = Hello { from: id, to, incarnation };
-        (to, Link::start(hello, address, inputs.clone()))
-    };
-    let links: BTreeMap<ReplicaId, Link> =
-        peers.into_iter().filter(|&(to, _)| to != id).map(link).collect();
+        let (link, task) = Link::new(hello, address, inputs.clone());
+        tasks.spawn_local(task);
+        links.insert(to, link);
+    }
     let (stored_reads, ranges) = mpsc::channel(STORED_READS_MAX);
     let reader = wal.reader();
-    tokio::task::spawn_local(read_stored(ranges, reader, links.clone(), inputs.clone()));
-    tokio::task::spawn_local(Inbound::new(id, voters, inputs.clone()).run(listener));
+    tasks.spawn_local(read_stored(ranges, reader, links.clone(), inputs.clone()));
+    tasks.spawn_local(Inbound::new(id, voters, inputs.clone()).run(listener));
     let status = Rc::new(Cell::new(replica.status()));
     let driver = Driver {
         id,
@@ -105,6 +108,11 @@ pub fn start<S: ReplicatedState + 'static>(
         last_leader: None,
         actions: Vec::new(),
     };
-    let running = Box::pin(driver.run(input_receiver));
+    let running = Box::pin(async move {
+        let ended = driver.run(input_receiver).await;
+        // Sockets and log are free again when this returns.
+        tasks.shutdown().await;
+        ended
+    });
     Ok((Handle { id, inputs, status }, running))
 }
