@@ -1,4 +1,5 @@
 //! One replica, told what happens to it, and what it asks for in return.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "world/list.rs"]
 mod list;

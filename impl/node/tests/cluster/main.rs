@@ -1,4 +1,5 @@
 //! Nodes of one group on one thread, over real sockets and logs on a simulated disk.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod list;
 
