@@ -120,3 +120,51 @@ impl<S: Clone + Eq + Hash, const W: usize> Antichain<S, W> {
 fn number(place: usize) -> u32 {
     u32::try_from(place).expect("2^32 configurations do not fit in memory")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slots(bits: u32) -> Slots<1> {
+        let mut slots = Slots::EMPTY;
+        for slot in (0..4).filter(|slot| bits & (1 << slot) != 0) {
+            slots.insert(slot);
+        }
+        slots
+    }
+
+    /// All configurations with few states, slots and one kind, in an order without a pattern.
+    fn configurations() -> Vec<Configuration<u32, 1>> {
+        let make = |number: u32| {
+            let mixed = number.wrapping_mul(0x9E37_79B1) >> 20;
+            Configuration {
+                state: mixed % 3,
+                unmet: slots(mixed >> 2),
+                available: slots(mixed >> 6),
+                used: [mixed >> 10].into(),
+                trace: number,
+                idle: false,
+            }
+        };
+        (0..300).map(make).collect()
+    }
+
+    #[test]
+    fn nothing_is_lost_and_nothing_is_covered() {
+        let mut antichain = Antichain::new();
+        let all = configurations();
+        for (count, new) in all.iter().enumerate() {
+            antichain.insert(new.clone());
+            for seen in &all[..=count] {
+                assert!(antichain.iter().any(|kept| kept.is_at_least(seen)), "{seen:?} is lost");
+            }
+        }
+        let kept: Vec<_> = antichain.iter().collect();
+        assert!(kept.len() > SCAN_MAX, "the test must reach the hashed part");
+        for (at, one) in kept.iter().enumerate() {
+            for other in &kept[at + 1..] {
+                assert!(!one.is_at_least(other) && !other.is_at_least(one), "{one:?} {other:?}");
+            }
+        }
+    }
+}
