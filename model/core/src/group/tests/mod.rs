@@ -3,6 +3,8 @@
 
 extern crate std;
 
+mod laws;
+mod log_twin;
 mod random;
 mod script;
 mod stories;

@@ -1,0 +1,368 @@
+//! Laws that hold for every sequence of inputs, however absurd: `step` is total, re-basing and
+//! renaming commute with it. The driver keeps its promises; peers and clients need not.
+
+use super::world::config;
+use crate::group::invariant::replica_is_sound;
+use crate::group::{
+    AnnounceCommit, Answer, Ask, AtElection, Config, Durable, Entry, Group, Message, Payload,
+    Rename, Request, Timer, Told, Write,
+};
+use crate::ids::{IoNumber, LogEnd, LogIndex, ReplicaId, RequestId, Term, Tick};
+use crate::machine::{Effect, Effects, Input, Machine, Recovered};
+use alloc::vec::Vec;
+use core::cmp::Reverse;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+type Replica = Group<u8>;
+
+/// A group that campaigns a million times a second gets here in 290,000 years.
+const TERM_MAX: u64 = u64::MAX / 2;
+
+/// A number near one that means something to the replica, or any number at all.
+#[derive(Clone, Copy, Debug)]
+enum Number {
+    Near(i8),
+    Any(u64),
+}
+
+impl Number {
+    fn resolve(self, base: u64) -> u64 {
+        match self {
+            Self::Near(distance) => base.saturating_add_signed(distance.into()),
+            Self::Any(number) => number,
+        }
+    }
+}
+
+/// What a peer says, before it is fitted to what the replica knows.
+#[derive(Clone, Debug)]
+struct Said {
+    from: u8,
+    kind: u8,
+    term: Number,
+    index: Number,
+    /// Terms of entries are those a correct peer might name.
+    honest: bool,
+    of_term: Number,
+    entries: Vec<Number>,
+    other: Number,
+}
+
+/// An input, before it is fitted to what the replica knows.
+#[derive(Clone, Debug)]
+enum Stimulus {
+    Timer(Timer),
+    Said(Said),
+    Write(u8),
+    Read,
+    /// So many of the I/Os on their way become durable, in 255ths.
+    Persist(u8),
+    /// So much of what was asked for is applied, in 255ths.
+    Apply(u8),
+}
+
+fn number() -> impl Strategy<Value = Number> {
+    prop_oneof![
+        20 => (-3_i8..=3).prop_map(Number::Near),
+        1 => any::<u64>().prop_map(Number::Any),
+        1 => prop_oneof![Just(0), Just(u64::MAX), Just(u64::MAX - 1)].prop_map(Number::Any),
+    ]
+}
+
+fn term() -> impl Strategy<Value = Number> {
+    prop_oneof![
+        30 => prop_oneof![8 => Just(0_i8), 1 => Just(-1), 1 => Just(1)].prop_map(Number::Near),
+        1 => number(),
+    ]
+}
+
+fn said() -> impl Strategy<Value = Said> {
+    let entries = vec(term(), 0..4);
+    let from = prop_oneof![9 => 0_u8..4, 1 => any::<u8>()];
+    let numbers = (term(), number(), term(), number());
+    (from, 0_u8..8, numbers, prop::bool::weighted(0.8), entries).prop_map(
+        |(from, kind, (term, index, of_term, other), honest, entries)| Said {
+            from,
+            kind,
+            term,
+            index,
+            honest,
+            of_term,
+            entries,
+            other,
+        },
+    )
+}
+
+fn stimulus() -> impl Strategy<Value = Stimulus> {
+    prop_oneof![
+        1 => Just(Stimulus::Timer(Timer::Election)),
+        1 => Just(Stimulus::Timer(Timer::Heartbeat)),
+        10 => said().prop_map(Stimulus::Said),
+        3 => any::<u8>().prop_map(Stimulus::Write),
+        2 => Just(Stimulus::Read),
+        4 => prop_oneof![any::<u8>(), Just(255)].prop_map(Stimulus::Persist),
+        2 => any::<u8>().prop_map(Stimulus::Apply),
+    ]
+}
+
+/// A configuration and a disk to start from.
+fn start() -> impl Strategy<Value = (Config, Recovered<Durable<u8>>)> {
+    let terms = vec(1_u64..5, 0..6);
+    (any::<[bool; 2]>(), 1_u64..4, 1_u64..6, terms, 0_u64..3, any::<u8>()).prop_map(
+        |([wait, at_once], append_entries_max, inflight_entries_max, mut terms, ahead, applied)| {
+            let config = Config {
+                append_entries_max,
+                inflight_entries_max,
+                at_election: if wait { AtElection::Wait } else { AtElection::AppendNoOp },
+                announce_commit: [AnnounceCommit::WithNextAppend, AnnounceCommit::AtOnce]
+                    [usize::from(at_once)],
+                ..config()
+            };
+            terms.sort_unstable();
+            let entries: Vec<_> = terms.iter().map(|&term| (term, 0)).collect();
+            let term = terms.last().copied().unwrap_or_default() + ahead;
+            let checkpointed = LogIndex(share(entries.len() as u64, applied));
+            (config, Recovered { durable: super::world::disk(term, &entries), checkpointed })
+        },
+    )
+}
+
+fn share(whole: u64, of_255: u8) -> u64 {
+    whole * u64::from(of_255) / 255
+}
+
+/// What a correct driver must know: how far I/Os are.
+#[derive(Clone, Copy, Default)]
+struct Disk {
+    issued: IoNumber,
+    persisted: IoNumber,
+}
+
+impl Stimulus {
+    /// Fits it to what the replica and its driver know.
+    fn fit(&self, replica: &Replica, disk: &mut Disk, id: u64) -> Input<Replica> {
+        let id = RequestId(id);
+        match self {
+            Self::Timer(timer) => Input::Timer(*timer),
+            Self::Said(said) => said.fit(replica),
+            Self::Write(command) => Input::Request { id, request: Request::Write(*command) },
+            Self::Read => Input::Request { id, request: Request::Read },
+            Self::Persist(part) => {
+                let on_the_way = disk.issued.0 - disk.persisted.0;
+                disk.persisted.0 += share(on_the_way, *part);
+                Input::Persisted(disk.persisted)
+            }
+            Self::Apply(part) => {
+                Input::Told(Told::Applied(LogIndex(share(replica.applying().0, *part))))
+            }
+        }
+    }
+}
+
+impl Said {
+    fn fit(&self, replica: &Replica) -> Input<Replica> {
+        let term = Term(self.term.resolve(replica.term().0).clamp(1, TERM_MAX));
+        let end = replica.log().end();
+        let index = LogIndex(self.index.resolve(end.index.0));
+        let of_term = Term(self.of_term.resolve(end.term.0));
+        let held = replica.log().term_at(index).filter(|_| self.honest);
+        let prev = LogEnd { term: held.unwrap_or(of_term), index };
+        let message = match self.kind {
+            0 => Message::RequestVote { term, log_end: prev },
+            1 => Message::Vote { term },
+            2 | 3 => {
+                let entries = self.entries(prev, term);
+                let commit = LogIndex(self.other.resolve(index.0));
+                Message::Append { term, prev, entries, commit }
+            }
+            4 => Message::Appended { term, matched: index },
+            5 => {
+                Message::Rejected { term, prev: index, hint: LogIndex(self.other.resolve(index.0)) }
+            }
+            6 => Message::Confirm { term, round: self.other.resolve(1) },
+            _ => [
+                Message::Confirmed { term, round: self.other.resolve(1) },
+                Message::NewerTerm { term },
+            ][usize::from(self.from == 1)]
+            .clone(),
+        };
+        Input::Receive { from: ReplicaId(self.from), message }
+    }
+
+    /// Terms start at 1.
+    fn entries(&self, prev: LogEnd, term: Term) -> Vec<Entry<u8>> {
+        let terms = self.entries.iter().map(|of_entry| of_entry.resolve(term.0).max(1));
+        let mut terms: Vec<_> = terms.collect();
+        if self.honest {
+            terms.sort_unstable();
+            for of_entry in &mut terms {
+                *of_entry = (*of_entry).max(prev.term.0).min(term.0);
+            }
+        }
+        let entry = |of_entry| Entry { term: Term(of_entry), payload: Payload::NoOp };
+        terms.into_iter().map(entry).collect()
+    }
+}
+
+fn step(replica: &mut Replica, input: Input<Replica>) -> Vec<Effect<Replica>> {
+    let mut effects = Effects::new();
+    replica.step(Tick(0), input, &mut effects);
+    effects.drain().collect()
+}
+
+fn recover(config: &Config, disk: Recovered<Durable<u8>>) -> Replica {
+    Replica::recover(config, disk, Tick(0), &mut Effects::new())
+}
+
+/// Feeds all stimuli; `check` sees the replica before and after each input, and the effects.
+fn run(
+    (config, disk): (Config, Recovered<Durable<u8>>),
+    stimuli: &[Stimulus],
+    mut check: impl FnMut(&Replica, &Input<Replica>, &[Effect<Replica>], &Replica, Disk),
+) {
+    let mut replica = recover(&config, disk);
+    let mut disk = Disk::default();
+    for (number, stimulus) in stimuli.iter().enumerate() {
+        let before = replica.clone();
+        let input = stimulus.fit(&replica, &mut disk, number as u64);
+        let effects = step(&mut replica, input.clone());
+        for effect in &effects {
+            if let Effect::Write { io, .. } = effect {
+                assert_eq!(io.0, disk.issued.0 + 1, "I/Os are numbered without gaps");
+                disk.issued = *io;
+            }
+        }
+        check(&before, &input, &effects, &replica, disk);
+    }
+}
+
+proptest! {
+    /// No input panics, breaks a relation between the fields, takes a promise back, or makes an
+    /// effect wait for an I/O that does not exist.
+    #[test]
+    fn step_is_total(start in start(), stimuli in vec(stimulus(), 0..80)) {
+        run(start, &stimuli, |before, _, effects, after, disk| {
+            assert_eq!(replica_is_sound(after), Ok(()));
+            assert!(before.term() <= after.term(), "terms never decrease");
+            assert!(before.commit() <= after.commit(), "commit indexes never decrease");
+            assert!(before.applying() <= after.applying(), "nothing is un-applied");
+            let voted = before.vote().is_some() && before.term() == after.term();
+            assert!(!voted || before.vote() == after.vote(), "one vote per term");
+            assert!(!before.is_halted() || effects.is_empty(), "a halted replica is silent");
+            let halts = |effect: &_| matches!(effect, Effect::Halt { .. });
+            let halt = effects.iter().position(halts);
+            assert!(halt.is_none_or(|at| at == effects.len() - 1), "nothing follows a halt");
+            for effect in effects {
+                let (Effect::Send { after, .. } | Effect::Answer { after, .. }) = effect else {
+                    continue;
+                };
+                let waits = *after > disk.persisted;
+                assert!(*after == IoNumber::NONE || waits && *after <= disk.issued);
+            }
+        });
+    }
+
+    /// A replica that is re-based again and again does the same as one that never is.
+    #[test]
+    fn rebase_commutes_with_step(
+        start in start(),
+        stimuli in vec(stimulus(), 0..80),
+        often in 1_usize..5,
+    ) {
+        let mut twin = recover(&start.0, start.1.clone());
+        let (mut origin, mut count) = (0, 0);
+        run(start, &stimuli, |before, input, effects, replica, disk| {
+            if before.is_halted() {
+                return; // It no longer follows its I/Os, and nothing comes of it anyway.
+            }
+            let input = match input.clone() {
+                Input::Persisted(io) => Input::Persisted(IoNumber(io.0 - origin)),
+                other => other,
+            };
+            let shifted = step(&mut twin, input).into_iter().map(|it| later(it, origin));
+            assert_eq!(shifted.collect::<Vec<_>>(), effects);
+            count += 1;
+            if count % often == 0 {
+                twin.rebase(Tick(0), IoNumber(disk.persisted.0 - origin));
+                origin = disk.persisted.0;
+            }
+            let mut rebased = replica.clone();
+            rebased.rebase(Tick(0), IoNumber(origin));
+            assert_eq!(rebased, twin);
+        });
+    }
+
+    /// Replicas are interchangeable: renamed inputs give renamed effects and a renamed state.
+    #[test]
+    fn rename_commutes_with_step(
+        start in start(),
+        stimuli in vec(stimulus(), 0..80),
+        names in Just([0_u8, 1, 2]).prop_shuffle(),
+    ) {
+        let name = |id: ReplicaId| names.get(usize::from(id.0)).map_or(id, |&new| ReplicaId(new));
+        let (config, recovered) = start.clone();
+        let durable = recovered.durable.rename(&name);
+        let mut twin = recover(&config.rename(&name), Recovered { durable, ..recovered });
+        run(start, &stimuli, |_, input, effects, replica, _| {
+            let input = match input.clone() {
+                Input::Receive { from, message } => Input::Receive { from: name(from), message },
+                other => other,
+            };
+            let mut of_twin = step(&mut twin, input);
+            let mut renamed: Vec<_> = effects.iter().map(|it| under(&name, it.clone())).collect();
+            // Peers are spoken to in the order of their ids; what each is told keeps its order.
+            of_twin.sort_by_key(|it| Reverse(receiver(it)));
+            renamed.sort_by_key(|it| Reverse(receiver(it)));
+            assert_eq!(of_twin, renamed);
+            assert_eq!(twin, replica.rename(&name));
+        });
+    }
+}
+
+/// The effect, as if I/Os were numbered from `origin` on.
+fn later(effect: Effect<Replica>, origin: u64) -> Effect<Replica> {
+    let shift = |io: IoNumber| {
+        if io == IoNumber::NONE { io } else { IoNumber(io.0 + origin) }
+    };
+    match effect {
+        Effect::Write { io, write } => Effect::Write { io: shift(io), write },
+        Effect::Send { to, message, after } => Effect::Send { to, message, after: shift(after) },
+        Effect::Answer { id, answer, after } => Effect::Answer { id, answer, after: shift(after) },
+        Effect::Arm { .. } | Effect::Disarm { .. } | Effect::Ask(_) | Effect::Halt { .. } => effect,
+    }
+}
+
+/// The effect, with every replica renamed.
+fn under(name: &dyn Fn(ReplicaId) -> ReplicaId, effect: Effect<Replica>) -> Effect<Replica> {
+    match effect {
+        Effect::Write { io, write } => Effect::Write { io, write: Write::rename(&write, name) },
+        Effect::Send { to, message, after } => Effect::Send { to: name(to), message, after },
+        Effect::Answer { id, answer: Answer::NotLeader { leader }, after } => {
+            let answer = Answer::NotLeader { leader: leader.map(name) };
+            Effect::Answer { id, answer, after }
+        }
+        Effect::Ask(Ask::SendRange { to, term, prev, last, commit }) => {
+            Effect::Ask(Ask::SendRange { to: name(to), term, prev, last, commit })
+        }
+        Effect::Answer { .. }
+        | Effect::Arm { .. }
+        | Effect::Disarm { .. }
+        | Effect::Ask(_)
+        | Effect::Halt { .. } => effect,
+    }
+}
+
+/// Whom the effect speaks to.
+fn receiver(effect: &Effect<Replica>) -> Option<ReplicaId> {
+    match *effect {
+        Effect::Send { to, .. } | Effect::Ask(Ask::SendRange { to, .. }) => Some(to),
+        Effect::Write { .. }
+        | Effect::Answer { .. }
+        | Effect::Arm { .. }
+        | Effect::Disarm { .. }
+        | Effect::Ask(_)
+        | Effect::Halt { .. } => None,
+    }
+}
