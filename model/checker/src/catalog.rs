@@ -88,6 +88,20 @@ pub fn quick() -> Vec<Entry> {
             pinned: 345_821,
         },
         Entry {
+            name: "commands",
+            question: "longer logs: 3 replicas, 2 terms, 3 commands, fsync at once",
+            protocol: group(2, 3),
+            bounds: bounds(0, Fsync::Immediate),
+            unreachable: &[
+                "crash",
+                "a crash lost a write on its way",
+                "persist",
+                "an entry was committed before the leader's own write",
+            ],
+            goal: None,
+            pinned: 0,
+        },
+        Entry {
             name: "pipelining",
             question: "appends that overtake each other: 3 replicas, 2 terms, 2 commands, any number in flight",
             protocol: GroupProtocol { inflight_entries_max: u64::MAX, ..group(2, 2) },
@@ -127,12 +141,16 @@ pub fn quick() -> Vec<Entry> {
                 "an entry was committed before the leader's own write",
             ],
             goal: None,
-            pinned: 0,
+            pinned: 59_081,
         },
         Entry {
             name: "no-op",
-            question: "a new leader's empty entry: 3 replicas, 2 terms, 1 command, fsync at once",
-            protocol: GroupProtocol { at_election: AtElection::AppendNoOp, ..group(2, 1) },
+            question: "a new leader's empty entry, as in production: 3 replicas, 2 terms, 1 command, 1 read, fsync at once",
+            protocol: GroupProtocol {
+                reads: 1,
+                at_election: AtElection::AppendNoOp,
+                ..group(2, 1)
+            },
             bounds: bounds(0, Fsync::Immediate),
             unreachable: &[
                 "crash",

@@ -299,7 +299,12 @@ impl Protocol for GroupProtocol {
             Message::Rejected { prev, .. } => {
                 machine.progress(from.id).is_some_and(|peer| peer.matched < *prev)
             }
-            Message::Confirmed { round, .. } => machine.awaits_confirmation(from.id, *round),
+            // Between rounds nothing is awaited. That a later round will not count it is for the
+            // machine to say, not for us to assume.
+            Message::Confirmed { round, .. } => {
+                let between_rounds = machine.is_leader() && !machine.has_open_round();
+                between_rounds || machine.awaits_confirmation(from.id, *round)
+            }
             Message::Confirm { round, .. } => {
                 may_crash
                     || machine.leader() != Some(from.id)

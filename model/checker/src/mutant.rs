@@ -153,7 +153,7 @@ impl Workshop {
     pub fn build(&self, package: &str, binary: &str) -> Result<PathBuf> {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let status = Command::new(cargo)
-            .args(["build", "--release", "--package", package, "--bin", binary])
+            .args(["build", "--profile", "mutant", "--package", package, "--bin", binary])
             .current_dir(&self.copy)
             .env("CARGO_TARGET_DIR", &self.target)
             .stdin(Stdio::null())
@@ -163,7 +163,7 @@ impl Workshop {
         if !status.success() {
             bail!("{package} does not build in {}", self.copy.display());
         }
-        Ok(self.target.join("release").join(format!("{binary}{}", std::env::consts::EXE_SUFFIX)))
+        Ok(self.target.join("mutant").join(format!("{binary}{}", std::env::consts::EXE_SUFFIX)))
     }
 }
 

@@ -87,10 +87,10 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
         effects.push(Effect::Disarm { timer: Timer::Election });
         self.arm_heartbeat(effects);
         match self.config.at_election {
-            AtElection::AppendNoOp => self.append_own(Payload::NoOp, effects),
+            AtElection::AppendNoOp => self.write_own(Payload::NoOp, effects),
             AtElection::Wait => {}
         }
-        self.announce(effects);
+        self.greet(effects);
     }
 
     /// Adopts a newer term: whatever we were, we follow now. The caller makes it durable.

@@ -57,6 +57,10 @@ use core::hash::Hash;
 use disk::Durability;
 use read_index::Reads;
 
+/// No group gets there, at a campaign a millisecond for thousands of years. Keeps a garbled term
+/// from using them up.
+const TERM_MAX: Term = Term(1 << 48);
+
 /// Who a replica is, and the limits and options of its group.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Config {
@@ -389,9 +393,8 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Machine for Group<C> {
         let Durable { term, vote, mut log } = disk.durable;
         let applied = disk.checkpointed;
         assert!(applied <= log.last(), "APPLY-1: applied {} of {}", applied.0, log.last().0);
-        if applied > log.released() {
-            log.release(applied);
-        }
+        assert!(log.released() <= applied, "LOG-3: entry {} is in no state", applied.0 + 1);
+        log.release(applied);
         let replica = Self {
             config: config.clone(),
             term,
@@ -425,6 +428,9 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Machine for Group<C> {
     }
 
     fn rebase(&mut self, _now: Tick, io: IoNumber) {
+        if self.halted {
+            return; // It no longer counts.
+        }
         self.disk.rebase(io);
         if let Role::Candidate { ballot, .. } = &mut self.role {
             ballot.0 = ballot.0.saturating_sub(io.0);
@@ -436,10 +442,11 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
     /// Handles a message in the enum's order, after the term rules of section 5.1: a newer term
     /// is adopted, durably, before anything else; an older one is answered with ours.
     fn on_message(&mut self, from: ReplicaId, message: Message<C>, effects: &mut Effects<Self>) {
-        if from == self.config.id || !self.config.voters.contains(from) {
-            return;
-        }
         let term = message.term();
+        let is_peer = from != self.config.id && self.config.voters.contains(from);
+        if !is_peer || term == Term(0) || term > TERM_MAX {
+            return; // Not from a correct peer: terms count campaigns.
+        }
         let adopted = self.adopt(term, effects);
         if term < self.term {
             self.on_outdated(from, &message, effects);
@@ -572,6 +579,12 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
             Role::Candidate { votes, .. } => Some(votes),
             Role::Follower { .. } | Role::Leader(_) => None,
         }
+    }
+
+    /// Whether this leader has asked who still follows and has not heard from a majority yet.
+    #[must_use]
+    pub fn has_open_round(&self) -> bool {
+        matches!(&self.role, Role::Leader(leader) if leader.reads.has_round())
     }
 
     /// Whether `peer`'s confirmation of the leader's round `round` would still count.

@@ -41,6 +41,11 @@ impl Reads {
         open.is_some_and(|round| !round.confirmed.contains(peer))
     }
 
+    /// Whether a round is on its way.
+    pub(super) fn has_round(&self) -> bool {
+        self.round.is_some()
+    }
+
     /// The same rounds with every replica renamed.
     pub(super) fn rename(&self, name: &dyn Fn(ReplicaId) -> ReplicaId) -> Self {
         let mut renamed = self.clone();
@@ -118,7 +123,7 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
         effects: &mut Effects<Self>,
     ) {
         if let Role::Leader(leader) = &mut self.role
-            && leader.reads.last_round == number
+            && leader.reads.awaits(from, number)
             && let Some(round) = &mut leader.reads.round
         {
             round.confirmed = round.confirmed.with(from);

@@ -61,11 +61,16 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
     /// Appends an entry of our own term. It leaves for the peers at once, in parallel with our
     /// own write (dissertation, section 10.2.1).
     pub(super) fn append_own(&mut self, payload: Payload<C>, effects: &mut Effects<Self>) {
-        let entry = Entry { term: self.term, payload };
-        self.write_entries(self.log.last(), vec![entry], effects);
+        self.write_own(payload, effects);
         for peer in self.peers() {
             self.send_entries(peer, effects);
         }
+    }
+
+    /// Appends an entry of our own term to our own log.
+    pub(super) fn write_own(&mut self, payload: Payload<C>, effects: &mut Effects<Self>) {
+        let entry = Entry { term: self.term, payload };
+        self.write_entries(self.log.last(), vec![entry], effects);
     }
 
     /// Replaces what follows `after` by `entries`, in memory at once, on disk as one I/O.
@@ -109,8 +114,8 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
         let count_max = self.config.append_entries_max;
         let (term, commit) = (self.term, self.commit);
         if next <= self.log.released() {
-            let last = LogIndex((prev.index.0 + count_max).min(self.log.released().0));
-            let last = self.log_end_at(last);
+            let last = prev.index.0.saturating_add(count_max).min(self.log.released().0);
+            let last = self.log_end_at(LogIndex(last));
             effects.push(Effect::Ask(Ask::SendRange { to, term, prev, last, commit }));
             return last.index;
         }
@@ -129,18 +134,34 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
     /// commit index. A probe that is on its way is repeated.
     pub(super) fn announce(&mut self, effects: &mut Effects<Self>) {
         for peer in self.peers() {
-            match self.progress(peer) {
-                Some(progress) if progress.flow == Flow::Stream => {
-                    let (term, commit) = (self.term, self.commit);
-                    let prev = self.log_end_at(progress.next.previous());
-                    let entries = Vec::new();
-                    let append = Message::Append { term, prev, entries, commit };
-                    effects.send(peer, append, IoNumber::NONE);
-                }
-                Some(_) => {
-                    self.send_append(peer, effects);
-                }
-                None => {}
+            self.announce_to(peer, effects);
+        }
+    }
+
+    fn announce_to(&mut self, peer: ReplicaId, effects: &mut Effects<Self>) {
+        match self.progress(peer) {
+            Some(progress) if progress.flow == Flow::Stream => {
+                let (term, commit) = (self.term, self.commit);
+                let prev = self.log_end_at(progress.next.previous());
+                let append = Message::Append { term, prev, entries: Vec::new(), commit };
+                effects.send(peer, append, IoNumber::NONE);
+            }
+            Some(_) => {
+                self.send_append(peer, effects);
+            }
+            None => {}
+        }
+    }
+
+    /// The first words of a new leader: a probe, or entries to a peer whose log must fit.
+    pub(super) fn greet(&mut self, effects: &mut Effects<Self>) {
+        let last = self.log.last();
+        for peer in self.peers() {
+            let streams = |it: &Progress| it.flow == Flow::Stream && it.next <= last;
+            if self.progress(peer).as_ref().is_some_and(streams) {
+                self.send_entries(peer, effects);
+            } else {
+                self.announce_to(peer, effects);
             }
         }
     }
@@ -324,5 +345,6 @@ fn is_well_formed<C>(term: Term, prev: LogEnd, entries: &[Entry<C>]) -> bool {
     let terms = || core::iter::once(prev.term).chain(entries.iter().map(|entry| entry.term));
     (prev.index == LogIndex::ZERO) == (prev.term == Term(0))
         && terms().is_sorted()
+        && entries.iter().all(|entry| entry.term > Term(0))
         && terms().all(|of_entry| of_entry <= term)
 }
