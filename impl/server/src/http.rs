@@ -1,6 +1,8 @@
 //! The HTTP listener: one route for the API, one for health, one for the replica's status.
 
-use crate::limits::{BODY_DISCARDED_MAX, BODY_LENGTH_MAX, BODY_UNIT_LENGTH, BODY_UNITS_MAX, CONNECTIONS_MAX};
+use crate::limits::{
+    BODY_DISCARDED_MAX, BODY_LENGTH_MAX, BODY_UNIT_LENGTH, BODY_UNITS_MAX, CONNECTIONS_MAX,
+};
 use crate::service::Service;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -183,3 +185,6 @@ fn status_of(node: &Handle) -> String {
     };
     serde_json::to_string(&document).expect("numbers and names are JSON")
 }
+
+#[cfg(test)]
+mod tests;

@@ -167,3 +167,111 @@ impl Directory<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Replica;
+
+    fn config(directory: &Path, id: u8) -> Config {
+        let replica = |id| Replica { id, address: "127.0.0.1:1".to_owned() };
+        Config {
+            id,
+            data_dir: directory.join("node"),
+            api_address: ([127, 0, 0, 1], 1).into(),
+            peer_address: ([127, 0, 0, 1], 2).into(),
+            election_timeout_ms: 300,
+            heartbeat_interval_ms: 50,
+            region: "local".to_owned(),
+            replicas: vec![replica(0), replica(1)],
+        }
+    }
+
+    fn refused(config: &Config, start: Start) -> Failure {
+        Store::open(config, start).err().expect("this store must not open")
+    }
+
+    #[test]
+    fn a_store_is_made_once_and_opened_ever_after() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = config(directory.path(), 0);
+        assert!(!exists(&config.data_dir));
+        drop(Store::open(&config, Start::First).map_err(|it| it.to_string()).unwrap());
+        assert!(exists(&config.data_dir));
+        drop(Store::open(&config, Start::Again).map_err(|it| it.to_string()).unwrap());
+        let again = refused(&config, Start::First);
+        assert!(matches!(&again, Failure::Configuration(_)), "{again}");
+        assert!(again.to_string().contains("holds a store already"), "{again}");
+    }
+
+    #[test]
+    fn a_node_without_its_store_does_not_start() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = config(directory.path(), 0);
+        let wiped = refused(&config, Start::Again);
+        assert!(matches!(&wiped, Failure::Storage(_)), "{wiped}");
+        assert!(wiped.to_string().contains("--bootstrap"), "{wiped}");
+        assert!(!exists(&config.data_dir), "a refused start leaves nothing behind");
+    }
+
+    #[test]
+    fn a_node_that_lost_a_part_of_its_store_does_not_start() {
+        for part in ["log", "node.toml"] {
+            let directory = tempfile::tempdir().unwrap();
+            let config = config(directory.path(), 0);
+            drop(Store::open(&config, Start::First).map_err(|it| it.to_string()).unwrap());
+            let path = config.data_dir.join(part);
+            let removed =
+                if part == "log" { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+            removed.unwrap();
+            let lost = refused(&config, Start::Again);
+            assert!(matches!(&lost, Failure::Storage(_)), "{lost}");
+        }
+    }
+
+    #[test]
+    fn a_tree_that_is_lost_is_built_again_from_the_log() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = config(directory.path(), 0);
+        drop(Store::open(&config, Start::First).map_err(|it| it.to_string()).unwrap());
+        fs::remove_file(config.data_dir.join("tree.redb")).unwrap();
+        assert!(Store::open(&config, Start::Again).is_ok());
+    }
+
+    #[test]
+    fn the_store_of_another_replica_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        drop(
+            Store::open(&config(directory.path(), 0), Start::First)
+                .map_err(|it| it.to_string())
+                .unwrap(),
+        );
+        let other = refused(&config(directory.path(), 1), Start::Again);
+        assert!(matches!(&other, Failure::Configuration(_)), "{other}");
+        let text = other.to_string();
+        let expected = "belongs to replica 0 of group [0, 1], the configuration says replica 1 of group [0, 1]";
+        assert!(text.ends_with(expected), "{text}");
+    }
+
+    #[test]
+    fn a_damaged_log_is_named_with_its_place() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = config(directory.path(), 0);
+        let mut store = Store::open(&config, Start::First).map_err(|it| it.to_string()).unwrap();
+        for _ in 0..3 {
+            store.wal.append(0, b"a record of some length");
+            store.wal.commit().unwrap();
+        }
+        drop(store);
+        let path = fs::read_dir(config.data_dir.join("log")).unwrap().flatten().map(|it| it.path());
+        let segment = path.filter(|it| it.extension().is_some_and(|it| it == "wal")).min().unwrap();
+        let mut bytes = fs::read(&segment).unwrap();
+        let at = bytes.windows(8).position(|it| it == b"a record").unwrap();
+        bytes[at] ^= 1;
+        fs::write(&segment, bytes).unwrap();
+        let damaged = refused(&config, Start::Again).to_string();
+        let name = segment.file_name().unwrap().to_str().unwrap();
+        assert!(damaged.contains(&format!("{name}: damaged at byte ")), "{damaged}");
+        assert!(!damaged.contains('\n'), "{damaged}");
+    }
+}
