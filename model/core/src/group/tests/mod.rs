@@ -5,6 +5,7 @@ extern crate std;
 
 mod laws;
 mod log_twin;
+mod paper;
 mod random;
 mod script;
 mod stories;
