@@ -99,7 +99,7 @@ pub fn quick() -> Vec<Entry> {
                 "an entry was committed before the leader's own write",
             ],
             goal: None,
-            pinned: 0,
+            pinned: 265_063,
         },
         Entry {
             name: "pipelining",
@@ -126,7 +126,7 @@ pub fn quick() -> Vec<Entry> {
                 "a follower replaced conflicting entries",
             ],
             goal: None,
-            pinned: 90_719,
+            pinned: 106_331,
         },
         Entry {
             name: "two-reads",
@@ -141,7 +141,7 @@ pub fn quick() -> Vec<Entry> {
                 "an entry was committed before the leader's own write",
             ],
             goal: None,
-            pinned: 59_081,
+            pinned: 75_241,
         },
         Entry {
             name: "no-op",
@@ -159,7 +159,7 @@ pub fn quick() -> Vec<Entry> {
                 "an entry was committed before the leader's own write",
             ],
             goal: None,
-            pinned: 88_323,
+            pinned: 793_374,
         },
         Entry {
             name: "even",

@@ -73,3 +73,24 @@ pub struct Tick(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RequestId(pub u64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn end(term: u64, index: u64) -> LogEnd {
+        LogEnd { term: Term(term), index: LogIndex(index) }
+    }
+
+    #[test]
+    fn a_later_term_is_more_up_to_date_than_a_longer_log() {
+        let in_order = [end(0, 0), end(1, 1), end(1, 9), end(2, 1), end(2, 2)];
+        assert!(in_order.is_sorted_by(|a, b| a < b));
+    }
+
+    #[test]
+    fn nothing_is_before_the_beginning() {
+        assert_eq!(LogIndex(7).next().previous(), LogIndex(7));
+        assert_eq!(LogIndex::ZERO.previous(), LogIndex::ZERO);
+    }
+}

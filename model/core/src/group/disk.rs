@@ -98,6 +98,7 @@ impl Durability {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
 
     #[test]
     fn a_rewritten_index_is_durable_only_with_its_second_write() {
@@ -118,5 +119,35 @@ mod tests {
         disk.persisted(io);
         assert_eq!(disk.end(), LogIndex(2));
         assert_eq!(disk.everything(), IoNumber::NONE);
+    }
+
+    proptest::proptest! {
+        /// Against a dumb twin: two whole logs. What is durable is what they have in common.
+        #[test]
+        fn durable_is_what_memory_and_disk_share(
+            appends in proptest::collection::vec((0_usize..6, 0_usize..4, 0_usize..3), 0..30),
+        ) {
+            let mut disk = Durability::default();
+            let (mut in_memory, mut on_disk) = (Vec::<u32>::new(), Vec::new());
+            let mut on_the_way = VecDeque::new();
+            let mut unique = 0..;
+            for (keep, count, done) in appends {
+                let keep = keep.min(in_memory.len());
+                let entries: Vec<_> = unique.by_ref().take(count).collect();
+                in_memory.truncate(keep);
+                in_memory.extend(&entries);
+                let ends = [keep, in_memory.len()].map(|length| LogIndex(length as u64));
+                let io = disk.issue_append(ends[0], ends[1]);
+                on_the_way.push_back((io, keep, entries));
+                for _ in 0..done {
+                    let Some((io, keep, entries)) = on_the_way.pop_front() else { break };
+                    on_disk.truncate(keep);
+                    on_disk.extend(entries);
+                    disk.persisted(io);
+                }
+                let shared = in_memory.iter().zip(&on_disk).take_while(|(a, b)| a == b).count();
+                assert_eq!(disk.end(), LogIndex(shared as u64));
+            }
+        }
     }
 }

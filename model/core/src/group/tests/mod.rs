@@ -6,6 +6,7 @@ extern crate std;
 mod laws;
 mod log_twin;
 mod paper;
+mod promises;
 mod random;
 mod script;
 mod stories;

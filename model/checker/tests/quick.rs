@@ -1,0 +1,138 @@
+//! The quick models that are small enough for every test run: they hold, and have as many states
+//! as they are known to have; and what makes them small loses nothing. `model check` runs the
+//! larger ones too.
+
+use ringleader_checker::catalog::{self, Entry};
+use ringleader_checker::group::GroupProtocol;
+use ringleader_checker::narrate::{narrate, replay};
+use ringleader_checker::node::Fsync;
+use ringleader_checker::protocol::Protocol;
+use ringleader_checker::search::{Options, Verdict};
+use ringleader_checker::world::{Bounds, State, World};
+use ringleader_trace::Trace;
+use stateright::{Checker, Model};
+use std::collections::{BTreeSet, HashSet, VecDeque};
+
+/// More states than this take seconds.
+const STATES_MAX: usize = 130_000;
+
+fn entry(name: &str) -> Entry {
+    catalog::quick().into_iter().find(|entry| entry.name == name).unwrap()
+}
+
+/// 3 replicas, 2 terms, 1 command, fsync at once.
+fn small(symmetry: bool, collect: bool) -> World<GroupProtocol> {
+    let protocol = GroupProtocol { reads: 0, ..entry("reads").world().protocol().clone() };
+    World::new(protocol, Bounds { crashes: 0, fsync: Fsync::Immediate, collect, symmetry })
+}
+
+#[test]
+fn small_models_hold_with_the_pinned_counts() {
+    let small = catalog::quick().into_iter().filter(|entry| entry.pinned <= STATES_MAX);
+    let mut tried = 0;
+    for entry in small {
+        let report = entry.check(None, Options::default(), &mut |_| ());
+        assert!(matches!(report.verdict, Verdict::Holds), "{}: {:?}", entry.name, report.verdict);
+        assert_eq!(report.states, entry.pinned, "{}", entry.name);
+        tried += 1;
+    }
+    assert!(tried >= 4, "only {tried} models are small");
+}
+
+/// Explores without stateright, comparing whole states instead of fingerprints.
+fn all_states<P: Protocol>(world: &World<P>) -> HashSet<State> {
+    let mut known: HashSet<_> = world.init_states().into_iter().collect();
+    let mut open: VecDeque<_> = known.iter().cloned().collect();
+    let mut actions = Vec::new();
+    while let Some(state) = open.pop_front() {
+        world.actions(&state, &mut actions);
+        for action in actions.drain(..) {
+            if let Some(next) = world.next_state(&state, action)
+                && known.insert(next.clone())
+            {
+                open.push_back(next);
+            }
+        }
+    }
+    known
+}
+
+/// The orbits of the representatives add up to the states of the search without symmetry.
+#[test]
+fn symmetry_loses_nothing() {
+    let even = entry("even");
+    for (with, without) in
+        [(small(true, true), small(false, true)), (even.world(), even.world_with_names())]
+    {
+        let orbits = all_states(&with).iter().map(|state| with.orbit_size(state)).sum::<usize>();
+        let checker = without.checker().spawn_bfs().join();
+        assert_eq!(orbits, checker.unique_state_count());
+        let whole = all_states(checker.model()).len();
+        assert_eq!(orbits, whole, "fingerprints do not collide");
+    }
+}
+
+/// What the nodes look like, without the messages between them.
+fn protocol_states(world: &World<GroupProtocol>) -> BTreeSet<Vec<String>> {
+    let describe = |state: &State| {
+        let nodes = world.nodes_of(state);
+        nodes.into_iter().map(|node| world.protocol().describe_node(node)).collect()
+    };
+    all_states(world).iter().map(describe).collect()
+}
+
+/// Forgetting messages that can have no effect reaches the same states of the nodes.
+#[test]
+fn collection_loses_nothing() {
+    let one_term = |collect| {
+        let protocol = GroupProtocol { terms: 1, ..small(false, true).protocol().clone() };
+        World::new(protocol, Bounds { collect, ..*small(false, true).bounds() })
+    };
+    let (collected, kept) = (one_term(true), one_term(false));
+    assert_eq!(protocol_states(&collected), protocol_states(&kept));
+    assert!(all_states(&collected).len() * 2 < all_states(&kept).len(), "nothing is collected");
+}
+
+/// A walk through the explorer's states, told with constant names, can be taken again step by step.
+#[test]
+fn what_is_told_can_be_replayed() {
+    let entry = entry("crash");
+    for seed in 1..40_u64 {
+        let world = entry.world();
+        let mut state = world.init_states().remove(0);
+        let mut random = seed;
+        let mut path = Vec::new();
+        for _ in 0..30 {
+            let mut actions = Vec::new();
+            world.actions(&state, &mut actions);
+            if actions.is_empty() {
+                break; // Every term is used up, and nothing is on its way.
+            }
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let choice = usize::try_from(random >> 33).unwrap() % actions.len();
+            let Some(next) = world.next_state(&state, actions[choice].clone()) else { continue };
+            path.push(actions[choice].clone());
+            state = next;
+        }
+        let told = narrate(&world, entry.name, "a walk", &path);
+        let told = Trace::from_json(&told.to_json()).unwrap();
+        let replayed = replay(&entry.world_with_names(), &told).unwrap();
+        assert_eq!(replayed.trace, told, "seed {seed}");
+        assert!(replayed.violated.is_empty());
+    }
+}
+
+#[test]
+fn a_step_that_cannot_happen_is_named() {
+    let step = ringleader_trace::Step {
+        node: 0,
+        from: Some(1),
+        what: "Vote t1".into(),
+        notes: Vec::new(),
+    };
+    let (model, property) = ("crash".to_owned(), "a walk".to_owned());
+    let trace = Trace { version: 1, model, nodes: 3, property, steps: vec![step] };
+    let error = replay(&entry("crash").world_with_names(), &trace).err().unwrap().to_string();
+    let expected = "step 1: \"1 to 0: Vote t1\" cannot happen here; possible: node 0: crashes";
+    assert!(error.starts_with(expected), "{error}");
+}
