@@ -50,23 +50,49 @@ const fn bounds(crashes: u8, fsync: Fsync) -> Bounds {
     Bounds { crashes, fsync, collect: true, symmetry: true }
 }
 
+/// Needs a crash.
+const CRASH: &str = "crash";
+const LOST_WRITE: &str = "a crash lost a write on its way";
+/// Need writes that take time.
+const PERSIST: &str = "persist";
+const LATE_LEADER: &str = "an entry was committed before the leader's own write";
+/// Needs two entries at one index.
+const REPLACED: &str = "a follower replaced conflicting entries";
+/// What no world without crashes and slow disks reaches.
+const CALM: [&str; 4] = [CRASH, LOST_WRITE, PERSIST, LATE_LEADER];
+const CALM_ONE_ENTRY: [&str; 5] = [CRASH, LOST_WRITE, PERSIST, LATE_LEADER, REPLACED];
+/// One term: nobody is deposed, nothing conflicts.
+const CALM_ONE_TERM: [&str; 7] = [
+    CRASH,
+    LOST_WRITE,
+    PERSIST,
+    LATE_LEADER,
+    REPLACED,
+    "hear",
+    "a leader was deposed with open requests",
+];
+
 /// The models of the `quick` tier, in the order in which they are run.
 #[must_use]
 pub fn quick() -> Vec<Entry> {
+    [with_slow_disks(), with_calm_disks()].into_iter().flatten().collect()
+}
+
+/// Every fsync is a step of its own.
+fn with_slow_disks() -> Vec<Entry> {
     vec![
         Entry {
             name: "crash",
-            question: "what a crash may lose: 3 replicas, 2 terms, 1 command, 1 crash, every fsync a step",
+            question: "what a crash may lose",
             protocol: group(2, 1),
             bounds: bounds(1, OWN_STEP),
-            // One command: no two entries can conflict.
-            unreachable: &["a follower replaced conflicting entries"],
+            unreachable: &[REPLACED],
             goal: None,
             pinned: 189_365,
         },
         Entry {
             name: "replication",
-            question: "the whole: 3 replicas, 2 terms, 2 commands, 1 crash, every fsync a step",
+            question: "the whole: elections, conflicts, slow disks, a crash",
             protocol: group(2, 2),
             bounds: bounds(1, OWN_STEP),
             unreachable: &[],
@@ -74,123 +100,64 @@ pub fn quick() -> Vec<Entry> {
             pinned: 2_909_674,
         },
         Entry {
-            name: "terms",
-            question: "many elections (figure 8): 3 replicas, 4 terms, 2 commands, fsync at once",
-            protocol: group(4, 2),
-            bounds: bounds(0, Fsync::Immediate),
-            unreachable: &[
-                "crash",
-                "a crash lost a write on its way",
-                "persist",
-                "an entry was committed before the leader's own write",
-            ],
-            goal: None,
-            pinned: 345_821,
-        },
-        Entry {
-            name: "commands",
-            question: "longer logs: 3 replicas, 2 terms, 3 commands, fsync at once",
-            protocol: group(2, 3),
-            bounds: bounds(0, Fsync::Immediate),
-            unreachable: &[
-                "crash",
-                "a crash lost a write on its way",
-                "persist",
-                "an entry was committed before the leader's own write",
-            ],
-            goal: None,
-            pinned: 265_063,
-        },
-        Entry {
-            name: "pipelining",
-            question: "appends that overtake each other: 3 replicas, 2 terms, 2 commands, any number in flight",
-            protocol: GroupProtocol { inflight_entries_max: u64::MAX, ..group(2, 2) },
-            bounds: bounds(0, Fsync::Immediate),
-            unreachable: &[
-                "crash",
-                "a crash lost a write on its way",
-                "persist",
-                "an entry was committed before the leader's own write",
-            ],
-            goal: None,
-            pinned: 118_790,
-        },
-        Entry {
             name: "reads",
-            question: "linearizable reads: 3 replicas, 2 terms, 1 command, 1 read, every fsync a step",
+            question: "whether a read is linearizable while leaders change",
             protocol: GroupProtocol { reads: 1, ..group(2, 1) },
             bounds: bounds(0, OWN_STEP),
-            unreachable: &[
-                "crash",
-                "a crash lost a write on its way",
-                "a follower replaced conflicting entries",
-            ],
+            unreachable: &[CRASH, LOST_WRITE, REPLACED],
             goal: None,
             pinned: 106_331,
         },
+    ]
+}
+
+/// Every write is durable within the step that issues it.
+fn with_calm_disks() -> Vec<Entry> {
+    let calm = bounds(0, Fsync::Immediate);
+    let plain = |name, question, protocol, pinned| Entry {
+        name,
+        question,
+        protocol,
+        bounds: calm,
+        unreachable: &CALM,
+        goal: None,
+        pinned,
+    };
+    let unbounded = GroupProtocol { inflight_entries_max: u64::MAX, ..group(2, 2) };
+    let as_in_production =
+        GroupProtocol { reads: 1, at_election: AtElection::AppendNoOp, ..group(2, 1) };
+    let two_reads = GroupProtocol { reads: 2, ..group(2, 1) };
+    let with_reserve = GroupProtocol {
+        heartbeats: true,
+        announce_commit: AnnounceCommit::WithNextAppend,
+        ..group(3, 2)
+    };
+    vec![
+        plain("terms", "many elections: figure 8 of the paper", group(4, 2), 345_821),
+        plain("commands", "longer logs", group(2, 3), 265_063),
+        plain("pipelining", "appends that overtake each other", unbounded, 118_790),
+        plain("no-op", "a new leader's empty entry, as in production", as_in_production, 793_374),
         Entry {
-            name: "two-reads",
-            question: "reads and the rounds they wait for: 3 replicas, 2 terms, 1 command, 2 reads, fsync at once",
-            protocol: GroupProtocol { reads: 2, ..group(2, 1) },
-            bounds: bounds(0, Fsync::Immediate),
-            unreachable: &[
-                "crash",
-                "a crash lost a write on its way",
-                "persist",
-                "a follower replaced conflicting entries",
-                "an entry was committed before the leader's own write",
-            ],
-            goal: None,
-            pinned: 75_241,
+            unreachable: &CALM_ONE_ENTRY,
+            ..plain("two-reads", "reads and the rounds they wait for", two_reads, 75_241)
         },
         Entry {
-            name: "no-op",
-            question: "a new leader's empty entry, as in production: 3 replicas, 2 terms, 1 command, 1 read, fsync at once",
-            protocol: GroupProtocol {
-                reads: 1,
-                at_election: AtElection::AppendNoOp,
-                ..group(2, 1)
-            },
-            bounds: bounds(0, Fsync::Immediate),
-            unreachable: &[
-                "crash",
-                "a crash lost a write on its way",
-                "persist",
-                "an entry was committed before the leader's own write",
-            ],
-            goal: None,
-            pinned: 793_374,
+            unreachable: &CALM_ONE_TERM,
+            ..plain(
+                "even",
+                "an even group, where half is no majority",
+                GroupProtocol { replicas: 4, ..group(1, 1) },
+                321,
+            )
         },
         Entry {
-            name: "even",
-            question: "an even group, where half is no majority: 4 replicas, 1 term, 1 command",
-            protocol: GroupProtocol { replicas: 4, ..group(1, 1) },
-            bounds: bounds(0, Fsync::Immediate),
-            // One term, no crash: nothing is ever replaced or deposed.
-            unreachable: &[
-                "hear",
-                "crash",
-                "a crash lost a write on its way",
-                "persist",
-                "a follower replaced conflicting entries",
-                "a leader was deposed with open requests",
-                "an entry was committed before the leader's own write",
-            ],
-            goal: None,
-            pinned: 321,
-        },
-        Entry {
-            name: "traps",
-            question: "a leader that commits stays possible: 2 terms, 1 command, one of each in reserve",
-            protocol: GroupProtocol {
-                heartbeats: true,
-                announce_commit: AnnounceCommit::WithNextAppend,
-                ..group(3, 2)
-            },
-            bounds: bounds(0, Fsync::Immediate),
-            unreachable: &[],
             goal: Some(Goal { name: "PROGRESS-1", reached: is_good, judged: is_within_bounds }),
-            pinned: 2_387,
+            ..plain(
+                "traps",
+                "whether a leader that commits stays possible; the last term and command in reserve",
+                with_reserve,
+                2_387,
+            )
         },
     ]
 }

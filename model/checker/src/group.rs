@@ -139,7 +139,7 @@ impl Protocol for GroupProtocol {
     fn on_ask(&self, node: &mut Node<Self>, ask: Ask, out: &mut Outbox<Self>) {
         match ask {
             Ask::AnswerFrom { id, index } => node.host.writes.push((id, index)),
-            Ask::Apply { upto } => self.apply(node, upto, out),
+            Ask::Apply { upto } => apply(node, upto, out),
             Ask::ReadReady { id, index } => {
                 node.host.reads.push((id, index));
                 answer_reads(node, out);
@@ -417,8 +417,10 @@ impl Protocol for GroupProtocol {
 
     fn describe_event(&self, event: &Event) -> Option<String> {
         match event {
-            Event::AskedToWrite | Event::AskedToRead | Event::Answered(_) => None,
-            Event::Client(Moment::WriteInvoked(..) | Moment::ReadInvoked(_)) => None,
+            Event::AskedToWrite
+            | Event::AskedToRead
+            | Event::Answered(_)
+            | Event::Client(Moment::WriteInvoked(..) | Moment::ReadInvoked(_)) => None,
             Event::Client(Moment::WriteReturned(id)) => {
                 Some(format!("ANSWER write {}: done", id.0))
             }
@@ -459,25 +461,23 @@ impl Protocol for GroupProtocol {
     }
 }
 
-impl GroupProtocol {
-    /// Applies what is committed: answers the writes among it, and the reads that waited for it.
-    fn apply(&self, node: &mut Node<Self>, upto: LogIndex, out: &mut Outbox<Self>) {
-        node.host.applied = upto;
-        let log = node.intended_disk().log;
-        let writes = std::mem::take(&mut node.host.writes);
-        for (id, index) in writes {
-            if index > upto {
-                node.host.writes.push((id, index));
-                continue;
-            }
-            if let Some(Payload::Command(value)) = log.payload(index) {
-                out.events.push(Event::Answered(*value));
-            }
-            out.events.push(Event::Client(Moment::WriteReturned(id)));
+/// Applies what is committed: answers the writes among it, and the reads that waited for it.
+fn apply(node: &mut Node<GroupProtocol>, upto: LogIndex, out: &mut Outbox<GroupProtocol>) {
+    node.host.applied = upto;
+    let log = node.intended_disk().log;
+    let writes = std::mem::take(&mut node.host.writes);
+    for (id, index) in writes {
+        if index > upto {
+            node.host.writes.push((id, index));
+            continue;
         }
-        answer_reads(node, out);
-        out.tell.push_back(Told::Applied(upto));
+        if let Some(Payload::Command(value)) = log.payload(index) {
+            out.events.push(Event::Answered(*value));
+        }
+        out.events.push(Event::Client(Moment::WriteReturned(id)));
     }
+    answer_reads(node, out);
+    out.tell.push_back(Told::Applied(upto));
 }
 
 /// An append of the receiver's own term is spent when the receiver holds its entries for good,

@@ -75,8 +75,8 @@ impl History {
 
     fn read_answer(&self, of: RequestId) -> Option<(u64, Option<Value>)> {
         (0..).zip(&self.0).find_map(|(time, moment)| match *moment {
-            Moment::ReadReturned(id, value) if id == of => Some((time, value)),
-            _ => None,
+            Moment::ReadReturned(id, value) => (id == of).then_some((time, value)),
+            Moment::WriteInvoked(..) | Moment::WriteReturned(_) | Moment::ReadInvoked(_) => None,
         })
     }
 }

@@ -25,7 +25,7 @@ pub fn narrate<P: Protocol>(
         let renamed = world.renamed_action(action, names);
         steps.push(tell(world, &told, &renamed));
         let next = world.successor(&explored, action).unwrap_or_else(|| explored.clone());
-        let (representative, permutation) = world.representative(next);
+        let (representative, permutation) = world.representative(&next);
         names = world.permutations().after_undoing(names, permutation);
         told = world.renamed(&representative, names);
         explored = representative;

@@ -77,6 +77,10 @@ const REPORT_EVERY: Duration = Duration::from_millis(500);
 const POLL_EVERY: Duration = Duration::from_millis(2);
 
 /// Explores a world. `make` makes it, anew for each search that is needed.
+///
+/// # Panics
+///
+/// If a step of the machine or a property panics: a bug of ours.
 pub fn check<P: Protocol>(
     name: &str,
     make: &dyn Fn() -> World<P>,
@@ -108,7 +112,7 @@ pub fn check<P: Protocol>(
     let world = checker.model();
     let verdict = match first_failure(&checker) {
         Some((property, actions)) => {
-            Verdict::Violated { property, trace: shortest(name, make, property, world, actions) }
+            Verdict::Violated { property, trace: shortest(name, make, property, world, &actions) }
         }
         None if out_of_time => Verdict::Incomplete,
         None => judge_vacuity(&checker, unreachable_marks),
@@ -141,9 +145,9 @@ fn shortest<P: Protocol>(
     make: &dyn Fn() -> World<P>,
     property: &'static str,
     world: &World<P>,
-    actions: Vec<Action>,
+    actions: &[Action],
 ) -> Trace {
-    let mut trace = narrate(world, name, property, &actions);
+    let mut trace = narrate(world, name, property, actions);
     loop {
         let mut world = make();
         world.retain_property(property);

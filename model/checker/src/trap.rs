@@ -63,7 +63,7 @@ pub fn check<P: Protocol>(
     let mut cleared: FxHashMap<State, u32> = FxHashMap::default();
     for (number, state) in (0..).zip(&bounded.states) {
         let silent = world.without_messages(state).unwrap_or_else(|| state.clone());
-        cleared.entry(world.representative(silent).0).or_insert(number);
+        cleared.entry(world.representative(&silent).0).or_insert(number);
     }
     let mut judged: Vec<(u32, State)> =
         cleared.into_iter().map(|(state, number)| (number, state)).collect();

@@ -135,6 +135,10 @@ pub struct World<P: Protocol> {
 
 impl<P: Protocol> World<P> {
     /// A world in which nothing has happened yet.
+    ///
+    /// # Panics
+    ///
+    /// If the protocol has more than [`NODES_MAX`] nodes.
     #[must_use]
     pub fn new(protocol: P, bounds: Bounds) -> Self {
         assert!(usize::from(protocol.nodes()) <= NODES_MAX, "at most {NODES_MAX} nodes");
@@ -395,14 +399,14 @@ impl<P: Protocol> World<P> {
 
     /// The representative of a state among those that differ only in names, and the permutation
     /// that leads there: the one whose numbers come first.
-    pub(crate) fn representative(&self, state: State) -> (State, usize) {
+    pub(crate) fn representative(&self, state: &State) -> (State, usize) {
         let images = (0..self.permutations.len()).map(|it| self.renamed_nodes(&state.nodes, it));
         let images: Vec<Numbers> = images.collect();
         let first = *images.iter().min().expect("there is the identity");
         let tied = (0..images.len()).filter(|&it| images[it] == first);
         let candidates = tied.map(|it| (self.renamed_network(&state.network, it), it));
         let (network, permutation) = candidates.min().expect("one of them is first");
-        (State { nodes: first, network, ..state }, permutation)
+        (State { nodes: first, network, ..state.clone() }, permutation)
     }
 
     /// How many different states this one stands for.
@@ -565,7 +569,7 @@ impl<P: Protocol> Model for World<P> {
 
     fn next_state(&self, state: &State, action: Action) -> Option<State> {
         let next = self.successor(state, &action)?;
-        Some(if self.bounds.symmetry { self.representative(next).0 } else { next })
+        Some(if self.bounds.symmetry { self.representative(&next).0 } else { next })
     }
 
     fn properties(&self) -> Vec<Property<Self>> {

@@ -1,6 +1,6 @@
 //! Long runs in a random world: messages are lost, doubled and reordered, disks are slow, replicas
-//! crash and lose what they had not flushed. After each step everything that the group promises is
-//! checked; in the end the world heals, and the group has to make progress.
+//! are cut off, crash and lose what they had not flushed. After each step everything that the
+//! group promises is checked; in the end the world heals, and the group has to make progress.
 //!
 //! A failure prints its seed, and the seed is the whole run.
 
@@ -42,6 +42,8 @@ struct Run {
     random: Random,
     world: World<u64>,
     voters: ReplicaSet,
+    /// The one that nobody reaches, and that reaches nobody.
+    cut_off: Option<ReplicaId>,
     /// What any replica ever took for committed.
     committed: Vec<Committed<u64>>,
     /// The commit index of each replica's present incarnation.
@@ -89,6 +91,7 @@ impl Run {
             random: Random(seed),
             world: World::new(&config),
             voters: config.voters,
+            cut_off: None,
             committed: Vec::new(),
             commits: config.voters.iter().map(|_| LogIndex::ZERO).collect(),
             requests: 0,
@@ -110,7 +113,7 @@ impl Run {
                 let position =
                     if self.random.one_in(4) { self.random.below(on_the_way) } else { 0 };
                 let keep = self.random.one_in(20);
-                self.world.deliver(position, keep);
+                self.deliver(position, keep);
             }
             50..55 if on_the_way > 0 => {
                 let lost = self.random.below(on_the_way);
@@ -123,10 +126,14 @@ impl Run {
             76..81 if self.world.is_armed(id, Timer::Heartbeat) => {
                 self.world.fire(id, Timer::Heartbeat);
             }
-            81..90 => {
+            81..88 => {
+                let id = self.contact(id);
                 self.write(id);
             }
-            90..94 => self.read(id),
+            88..94 => {
+                let id = self.contact(id);
+                self.read(id);
+            }
             94..97 => self.world.report_applied(id),
             97 => self.world.checkpoint(id),
             98 if self.random.one_in(3) => {
@@ -134,7 +141,18 @@ impl Run {
                 self.commits[usize::from(id.0)] = LogIndex::ZERO;
                 self.seen.crashes += 1;
             }
+            99 => self.cut_off = self.random.one_in(2).then_some(id),
             _ => {}
+        }
+    }
+
+    /// A message arrives, unless its sender or receiver is cut off.
+    fn deliver(&mut self, position: usize, keep: bool) {
+        let envelope = &self.world.network[position];
+        if self.cut_off.is_some_and(|id| id == envelope.from || id == envelope.to) {
+            self.world.network.remove(position);
+        } else {
+            self.world.deliver(position, keep);
         }
     }
 
@@ -145,6 +163,16 @@ impl Run {
             let upto = pending[self.random.below(pending.len())];
             self.world.persist(id, upto);
         }
+    }
+
+    /// Clients mostly ask somebody who leads, or thinks so.
+    fn contact(&mut self, any: ReplicaId) -> ReplicaId {
+        let leads = |id: &ReplicaId| self.world.nodes[usize::from(id.0)].replica.is_leader();
+        let leaders: Vec<_> = self.voters.iter().filter(leads).collect();
+        if leaders.is_empty() || self.random.one_in(4) {
+            return any;
+        }
+        leaders[self.random.below(leaders.len())]
     }
 
     fn write(&mut self, id: ReplicaId) -> RequestId {
@@ -296,6 +324,7 @@ fn three_replicas_keep_every_promise() {
         ("reads of released entries", total(|it| it.ranges), 100),
         ("replaced entries", total(|it| it.overwrites), 20),
     ] {
+        super::std::eprintln!("{count} {what}");
         assert!(count >= least, "only {count} {what}");
     }
 }

@@ -50,7 +50,7 @@ pub(super) enum Event<C> {
     Applies(LogIndex, Payload<C>),
     /// A write's answer comes out of applying this entry.
     Answers(RequestId, LogIndex),
-    /// A read's answer is the state after this entry.
+    /// A read's answer is the state after this entry, or a later one.
     Reads(RequestId, LogIndex),
     SendsRange(ReplicaId, LogEnd, LogEnd),
     Leads(Term),
@@ -327,7 +327,7 @@ impl<C: Clone + Debug + Eq + Ord + Hash> World<C> {
         let (ready, waiting) =
             take(&mut node.reads).into_iter().partition(|&(index, _)| index <= applied);
         node.reads = waiting;
-        let answers = |(_, request)| (id, Event::Reads(request, applied));
+        let answers = |(index, request)| (id, Event::Reads(request, index));
         self.events.extend(Vec::into_iter(ready).map(answers));
     }
 }
