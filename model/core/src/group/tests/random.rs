@@ -324,7 +324,6 @@ fn three_replicas_keep_every_promise() {
         ("reads of released entries", total(|it| it.ranges), 100),
         ("replaced entries", total(|it| it.overwrites), 20),
     ] {
-        super::std::eprintln!("{count} {what}");
         assert!(count >= least, "only {count} {what}");
     }
 }
