@@ -100,6 +100,24 @@ fn complaints_about_links(file: &File, exists: &dyn Fn(&Path) -> bool) -> Vec<St
     found
 }
 
+/// Where a path within backquotes begins, if it is one of this checkout.
+const FOLDERS: [&str; 5] = ["model/", "impl/", "docs/", "linearizability/", "jepsen-harness/"];
+
+/// Files named within backquotes, from the root: a code map that names what is gone misleads.
+fn complaints_about_names(file: &File, exists: &dyn Fn(&Path) -> bool) -> Vec<String> {
+    let mut found = Vec::new();
+    for (number, line) in (1..).zip(file.text.lines()) {
+        for name in line.split('`').skip(1).step_by(2) {
+            let is_path = FOLDERS.iter().any(|folder| name.starts_with(folder))
+                && !name.contains(|it: char| it.is_whitespace() || "*<>{}$".contains(it));
+            if is_path && !exists(Path::new(name)) {
+                found.push(format!("{}:{number}: {name} does not exist", file.path));
+            }
+        }
+    }
+    found
+}
+
 /// The form of keepachangelog.com.
 fn complaints_about_changelog(text: &str) -> Vec<String> {
     const KINDS: [&str; 6] = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"];
@@ -140,6 +158,14 @@ fn links_lead_somewhere() {
 }
 
 #[test]
+fn named_files_exist() {
+    let root = root();
+    let exists = |path: &Path| root.join(path).exists();
+    let documents = files().into_iter().filter(|file| file.is("md"));
+    assert_none(&documents.flat_map(|it| complaints_about_names(&it, &exists)).collect::<Vec<_>>());
+}
+
+#[test]
 fn the_changelog_keeps_its_form() {
     assert_none(&complaints_about_changelog(&read("CHANGELOG.md")));
 }
@@ -171,6 +197,14 @@ fn a_dead_link_is_noticed() {
     assert_none(&check("[a](model.md) [b](model.md#disk) [c](https://x.org/y) [d](#here)"));
     assert_none(&check("`[a](gone.md)`\n```\n[a](gone.md)\n```\n"));
     assert_one(&check("\n[a](model.md) and [b](gone.md)"), "docs/page.md:2: gone.md");
+}
+
+#[test]
+fn a_name_of_nothing_is_noticed() {
+    let exists = |path: &Path| path == Path::new("model/core");
+    let check = |text: &str| complaints_about_names(&File::new("docs/page.md", text), &exists);
+    assert_none(&check("`model/core`, `src/gone.rs`, `model/<name>`, model/gone"));
+    assert_one(&check("`model/core` and `model/gone.rs`"), "docs/page.md:1: model/gone.rs");
 }
 
 #[test]

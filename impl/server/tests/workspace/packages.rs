@@ -1,7 +1,8 @@
 //! What cargo knows about this workspace: packages, what they need, what they build.
 //!
-//! Resolved for this machine's platform only, so that nothing has to be downloaded that was not
-//! downloaded to build this test.
+//! Resolved for this machine's platform only and without a network: what `cargo test --workspace`
+//! had to download is enough. Who builds a single package of a fresh checkout lacks the others', and
+//! only then the network is asked.
 
 use crate::checkout;
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, PackageId};
@@ -10,10 +11,16 @@ use std::process::Command;
 
 /// Everything about the workspace.
 pub(crate) fn metadata() -> Metadata {
-    let options = ["--frozen", "--filter-platform", &platform()].map(str::to_owned);
-    let mut command = MetadataCommand::new();
-    command.manifest_path(checkout::root().join("Cargo.toml")).other_options(options);
-    command.exec().expect("cargo describes the workspace without a network")
+    let platform = platform();
+    let describe = |access: &str| {
+        let options = [access, "--filter-platform", &platform].map(str::to_owned);
+        let mut command = MetadataCommand::new();
+        command.manifest_path(checkout::root().join("Cargo.toml")).other_options(options);
+        command.exec()
+    };
+    describe("--frozen")
+        .or_else(|_| describe("--locked"))
+        .expect("Cargo.lock fits the manifests, and their packages can be had")
 }
 
 fn platform() -> String {
