@@ -3,17 +3,19 @@
 use crate::handle::{Outcome, RefusedBecause};
 use crate::limits::{
     INPUT_BATCH_MAX, LOG_BACKLOG_BYTES_MAX, LOG_BACKLOG_RECORDS_MAX, ROUTE_RETRY_INTERVAL,
+    STORED_READER_IDLE_MAX,
 };
 use crate::link::Link;
-use crate::log_thread::{Completion, LogThread};
+use crate::log_thread::{Completion, LogThread, STREAM};
 use crate::requests::{Number, PeerRequest, Requests, Stage};
 use crate::start::NodeError;
 use crate::timers::Timers;
 use ringleader_core::ids::{ReplicaId, RequestId, Tick};
 use ringleader_replica::{
-    Action, Event, Replica, ReplicatedState, Status, StoredError, StoredRange,
+    Action, Event, Replica, ReplicatedState, Status, StoredError, StoredRange, StoredReader,
 };
 use ringleader_replica::{Outcome as ReplicaOutcome, Refusal};
+use ringleader_storage::wal::WalReader;
 use ringleader_wire::frame::{
     Answered, Forward, ForwardOutcome, ForwardRequest, Frame, Incarnation,
 };
@@ -22,7 +24,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// What reaches the core task, beside completions of the log and timers.
 #[derive(Debug)]
@@ -374,16 +376,31 @@ fn far_away() -> Instant {
 /// Reads entries for peers that lag from the log, one append after another.
 pub(crate) async fn read_stored(
     mut ranges: mpsc::Receiver<StoredRange>,
-    log: ringleader_storage::wal::WalReader,
+    log: WalReader,
     links: BTreeMap<ReplicaId, Link>,
     inputs: mpsc::Sender<Input>,
 ) {
-    while let Some(range) = ranges.recv().await {
-        let log = log.clone();
+    let mut readers: BTreeMap<ReplicaId, StoredReader> = BTreeMap::new();
+    loop {
+        let range = match timeout(STORED_READER_IDLE_MAX, ranges.recv()).await {
+            Ok(Some(range)) => range,
+            Ok(None) => return,
+            Err(_) => {
+                readers.clear();
+                continue;
+            }
+        };
         let to = range.to;
-        let reading =
-            tokio::task::spawn_blocking(move || range.read(&log, crate::log_thread::STREAM));
-        match reading.await.expect("reading does not panic, and the runtime outlives it") {
+        let reader = readers.remove(&to);
+        let mut reader = reader.unwrap_or_else(|| StoredReader::new(log.clone(), STREAM));
+        // The thread that serves the sockets does not wait for a disk.
+        let reading = tokio::task::spawn_blocking(move || {
+            let read = reader.read(&range);
+            (reader, read)
+        });
+        let (reader, read) = reading.await.expect("reading does not panic, and is not cancelled");
+        readers.insert(to, reader);
+        match read {
             Ok(messages) => {
                 if let Some(link) = links.get(&to) {
                     for message in messages {

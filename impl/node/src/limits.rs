@@ -28,6 +28,9 @@ pub const LINK_BUFFER_BYTES_MAX: usize = 8 << 20;
 /// peers (1,024 entries in appends of 64). What does not fit is dropped; the leader asks again.
 pub const STORED_READS_MAX: usize = 64;
 
+/// A reader of old log entries keeps a segment of 16 MiB in memory; it goes after so long.
+pub const STORED_READER_IDLE_MAX: Duration = Duration::from_secs(1);
+
 /// Connections from peers, or from whoever finds the port, that are open at once.
 pub const INBOUND_CONNECTIONS_MAX: usize = 64;
 

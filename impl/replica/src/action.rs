@@ -51,7 +51,7 @@ pub enum Action {
         /// What to say.
         message: Message<Command>,
     },
-    /// Read entries from the log and send them; see [`StoredRange::read`].
+    /// Read entries from the log and send them; see [`crate::StoredReader`].
     SendStored(StoredRange),
     /// Make this durable, after all records before it, and report it by [`Event::Durable`].
     Log(LogRecord),

@@ -33,4 +33,4 @@ pub use action::{Action, Event, LogRecord, Outcome, Refusal, Role, Status};
 pub use recovery::RecoverError;
 pub use replica::Replica;
 pub use state::{ReplicatedState, StateError};
-pub use stored::{StoredError, StoredRange};
+pub use stored::{StoredError, StoredRange, StoredReader};

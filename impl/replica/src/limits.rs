@@ -8,16 +8,16 @@ pub const OPEN_REQUESTS_MAX: usize = 8192;
 /// answering its leader: 1,024 puts take some 5 ms, a tenth of a heartbeat interval.
 pub const APPLY_ENTRIES_MAX: u64 = 1024;
 
-/// Applied entries kept in memory for peers that lag a little.
-pub const WINDOW_ENTRIES_MAX: usize = 4096;
+/// Applied entries kept in memory for peers that lag: three seconds of 20,000 writes a second.
+pub const WINDOW_ENTRIES_MAX: usize = 1 << 16;
 
 /// Bytes of commands kept for the same purpose.
-pub const WINDOW_BYTES_MAX: usize = 8 << 20;
+pub const WINDOW_BYTES_MAX: usize = 32 << 20;
 
 /// One position of the log is remembered per so many entries; reading an older entry reads at most
 /// this many before it. At 16 bytes each, 100 million entries cost 25 MB.
 pub const POSITION_STRIDE: u64 = 64;
 
 /// The state machine is asked to make itself durable after so many bytes of commands: what a
-/// restart must keep in memory and apply again.
-pub const CHECKPOINT_BYTES: usize = 64 << 20;
+/// restart must keep in memory and apply again. Small, because the replica waits for it.
+pub const CHECKPOINT_BYTES: usize = 16 << 20;

@@ -11,10 +11,10 @@
 //! ```
 
 use crate::limits::{POSITION_STRIDE, WINDOW_BYTES_MAX, WINDOW_ENTRIES_MAX};
-use crate::outbox::length_of;
+use crate::outbox::{Outbox, length_of};
 use ringleader_core::group::{Entry, Message, Write};
 use ringleader_core::ids::{LogEnd, LogIndex, ReplicaId, Term};
-use ringleader_storage::wal::{Lsn, ReadError, WalReader};
+use ringleader_storage::wal::{Lsn, ReadError, Record, Records, WalReader};
 use ringleader_wire::{Command, DecodeError, record};
 use std::collections::VecDeque;
 
@@ -60,32 +60,9 @@ pub enum StoredError {
 }
 
 impl StoredRange {
-    /// Reads the entries and builds the messages that carry them. None if the log does not hold
-    /// exactly them: the leader will ask again.
-    ///
-    /// # Errors
-    /// When the log cannot be read: the node has lost what it promised to keep.
-    pub fn read(&self, log: &WalReader, stream: u64) -> Result<Vec<Message<Command>>, StoredError> {
-        let mut next = self.prev.index.next();
-        let mut entries = Vec::new();
-        for part in &self.parts {
-            for found in log.records(part.position) {
-                if next > part.last {
-                    break;
-                }
-                let found = found?;
-                if found.stream != stream {
-                    continue;
-                }
-                let write = record::decode(&found.payload)
-                    .map_err(|source| StoredError::Record { position: found.lsn, source })?;
-                take_from(write, &mut next, part.last, &mut entries);
-            }
-        }
-        Ok(self.message(entries))
-    }
-
-    fn message(&self, entries: Vec<Entry<Command>>) -> Vec<Message<Command>> {
+    /// The append with these entries, if they are exactly those that it is to carry: several if
+    /// they are too long for one.
+    fn messages(&self, entries: Vec<Entry<Command>>) -> Vec<Message<Command>> {
         let wanted = self.last.index.0 - self.prev.index.0;
         let complete = entries.len() as u64 == wanted
             && entries.last().is_some_and(|last| last.term == self.last.term);
@@ -93,23 +70,128 @@ impl StoredRange {
             return Vec::new();
         }
         let (term, prev, commit) = (self.term, self.prev, self.commit);
-        let mut outbox = crate::outbox::Outbox::default();
+        let mut outbox = Outbox::default();
         outbox.push(self.to, Message::Append { term, prev, entries, commit });
         outbox.drain().map(|(_, message)| message).collect()
     }
 }
 
+/// Reads ranges from the log. One for each peer: a peer that catches up asks for one range after
+/// another, and each goes on where the one before ended.
+#[derive(Debug)]
+pub struct StoredReader {
+    log: WalReader,
+    stream: u64,
+    cursor: Option<Cursor>,
+}
+
+/// A place in the log.
+#[derive(Debug)]
+struct Cursor {
+    records: Records,
+    /// The append that was read last: the next range may start inside it.
+    held: Option<Append>,
+}
+
+/// A record that appends.
+#[derive(Debug)]
+struct Append {
+    position: Lsn,
+    after: LogIndex,
+    entries: Vec<Entry<Command>>,
+}
+
+impl Cursor {
+    /// Whether reading on from here finds the entries of a part from `next` on.
+    ///
+    /// From a part's position on, records follow each other without a gap up to the part's last
+    /// entry, and no later record holds an entry of the part: it would have ended the part. So a
+    /// record behind the position that starts at or before `next` is one of those.
+    fn leads_to(&self, part: &Part, next: LogIndex) -> bool {
+        let held = self.held.as_ref();
+        held.is_some_and(|held| held.position >= part.position && held.after < next)
+    }
+}
+
+impl StoredReader {
+    /// A reader of the records of one stream.
+    #[must_use]
+    pub fn new(log: WalReader, stream: u64) -> Self {
+        Self { log, stream, cursor: None }
+    }
+
+    /// Reads the entries and builds the messages that carry them. None if the log does not hold
+    /// exactly them: the leader will ask again.
+    ///
+    /// # Errors
+    /// When the log cannot be read: the node has lost what it promised to keep.
+    pub fn read(&mut self, range: &StoredRange) -> Result<Vec<Message<Command>>, StoredError> {
+        let mut next = range.prev.index.next();
+        let mut entries = Vec::new();
+        for part in &range.parts {
+            self.read_part(part, &mut next, &mut entries)?;
+        }
+        Ok(range.messages(entries))
+    }
+
+    fn read_part(
+        &mut self,
+        part: &Part,
+        next: &mut LogIndex,
+        entries: &mut Vec<Entry<Command>>,
+    ) -> Result<(), StoredError> {
+        let cursor = self.cursor.take().filter(|cursor| cursor.leads_to(part, *next));
+        let mut is_fresh = cursor.is_none();
+        let mut cursor = cursor.unwrap_or_else(|| self.seek(part));
+        loop {
+            if let Some(held) = &cursor.held {
+                take_from(held, next, part.last, entries);
+            }
+            if *next > part.last {
+                break;
+            }
+            match cursor.records.next() {
+                Some(found) => {
+                    if let Some(held) = self.append_in(&found?)? {
+                        cursor.held = Some(held);
+                    }
+                }
+                // What was appended since the cursor was made is not in its records.
+                None if !is_fresh => (cursor, is_fresh) = (self.seek(part), true),
+                None => break,
+            }
+        }
+        self.cursor = Some(cursor);
+        Ok(())
+    }
+
+    fn seek(&self, part: &Part) -> Cursor {
+        Cursor { records: self.log.records(part.position), held: None }
+    }
+
+    fn append_in(&self, found: &Record) -> Result<Option<Append>, StoredError> {
+        if found.stream != self.stream {
+            return Ok(None);
+        }
+        let position = found.lsn;
+        match record::decode(&found.payload) {
+            Ok(Write::Append { after, entries }) => Ok(Some(Append { position, after, entries })),
+            Ok(Write::Ballot { .. }) => Ok(None),
+            Err(source) => Err(StoredError::Record { position, source }),
+        }
+    }
+}
+
 /// Takes from a record the entries from `next` up to `last`.
 fn take_from(
-    write: Write<Command>,
+    found: &Append,
     next: &mut LogIndex,
     last: LogIndex,
     entries: &mut Vec<Entry<Command>>,
 ) {
-    let Write::Append { after, entries: found } = write else { return };
-    for (index, entry) in (after.0 + 1..).map(LogIndex).zip(found) {
+    for (index, entry) in (found.after.0 + 1..).map(LogIndex).zip(&found.entries) {
         if index == *next && index <= last {
-            entries.push(entry);
+            entries.push(entry.clone());
             *next = index.next();
         }
     }

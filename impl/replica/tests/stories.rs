@@ -11,7 +11,9 @@ use ringleader_core::group::{
 use ringleader_core::ids::{LogEnd, LogIndex, ReplicaId, RequestId, Term, Tick};
 use ringleader_core::quorum::ReplicaSet;
 use ringleader_replica::limits::{APPLY_ENTRIES_MAX, OPEN_REQUESTS_MAX};
-use ringleader_replica::{Action, Event, Outcome, RecoverError, Refusal, Replica, Role};
+use ringleader_replica::{
+    Action, Event, Outcome, RecoverError, Refusal, Replica, Role, StoredReader,
+};
 use ringleader_storage::disk::{Disk, SimulatedDisk};
 use ringleader_storage::wal::{Lsn, Options, Recovered, Wal};
 use ringleader_wire::{Command, record};
@@ -366,7 +368,8 @@ fn stored_entries_are_read_back_with_the_terms_they_had() {
     else {
         panic!("nothing is read");
     };
-    let messages = range.read(&wal.reader(), STREAM).unwrap();
+    let mut reader = StoredReader::new(wal.reader(), STREAM);
+    let messages = reader.read(&range).unwrap();
     let [Message::Append { prev, entries, .. }] = &messages[..] else {
         panic!("{messages:?}");
     };
@@ -379,5 +382,5 @@ fn stored_entries_are_read_back_with_the_terms_they_had() {
     assert_eq!(entries, &expected.collect::<Vec<_>>());
     let mut elsewhere = range;
     elsewhere.last.term = Term(1);
-    assert_eq!(elsewhere.read(&wal.reader(), STREAM).unwrap(), []);
+    assert_eq!(reader.read(&elsewhere).unwrap(), []);
 }

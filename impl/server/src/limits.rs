@@ -15,6 +15,10 @@ pub(crate) const BODY_UNITS_MAX: usize = (256 << 20) / BODY_UNIT_LENGTH;
 /// Connections of clients that are open at once. With 8 KiB of buffers each: 32 MiB.
 pub(crate) const CONNECTIONS_MAX: usize = 4096;
 
+/// Changes that wait in memory to be written into the tree: some 16,000 small items, which take 10 us
+/// each where all keys are far apart.
+pub(crate) const DELTA_BYTES_MAX: usize = 4 << 20;
+
 /// Replicas of one group.
 pub(crate) const REPLICAS_MAX: usize = 7;
 

@@ -9,6 +9,10 @@ use ringleader_table::{self as table, Tables};
 use ringleader_wire::limits::{ANSWER_LENGTH_MAX, COMMAND_LENGTH_MAX};
 use ringleader_wire::{Command, codec};
 use serde::{Deserialize, Serialize};
+use std::time::{Duration, Instant};
+
+/// A third of the shortest election timeout.
+const SLOW: Duration = Duration::from_millis(100);
 
 /// What can be read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,8 +82,9 @@ impl StateMachine for TableState {
     fn apply(&mut self, index: LogIndex, command: &Command) -> Self::Answer {
         let answer = match codec::decode(command.as_bytes(), COMMAND_LENGTH_MAX) {
             Ok(command) => {
-                let applied = self.tables.apply(index, &command).map_err(StateError::new)?;
-                CommandAnswer::Applied(applied)
+                let tables = &mut self.tables;
+                let applied = timed("apply", || tables.apply(index, &command));
+                CommandAnswer::Applied(applied.map_err(StateError::new)?)
             }
             Err(_) => CommandAnswer::NotUnderstood,
         };
@@ -101,9 +106,20 @@ impl ReplicatedState for TableState {
     }
 
     fn checkpoint(&mut self) -> Result<(), StateError> {
-        self.tables.checkpoint().map_err(StateError::new)?;
+        timed("checkpoint", || self.tables.checkpoint()).map_err(StateError::new)?;
         Ok(())
     }
+}
+
+/// Reports what keeps the replica from its peers for a good part of an election timeout.
+fn timed<T>(action: &'static str, work: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let done = work();
+    let took = start.elapsed();
+    if took > SLOW {
+        tracing::warn!(action, ms = took.as_millis(), "the tree was slow");
+    }
+    done
 }
 
 fn encoded<T: Serialize>(answer: &T) -> Result<Command, StateError> {

@@ -12,6 +12,7 @@
 
 use crate::config::Config;
 use crate::exit::Failure;
+use crate::limits::DELTA_BYTES_MAX;
 use crate::state::TableState;
 use ringleader_storage::disk::{DirectoryDisk, Disk};
 use ringleader_storage::engine::{TreeEngine, TreeOptions};
@@ -64,7 +65,7 @@ impl Store {
             directory.check_identity(&identity)?;
         }
         // First, because the tree file is locked by whoever has it open.
-        let tree = TreeEngine::open(directory.tree(), TreeOptions::default())
+        let tree = TreeEngine::open(directory.tree(), tree_options())
             .map_err(|it| directory.failed("tree.redb:", it))?;
         let state = Tables::open(tree).map_err(|it| directory.failed("tree.redb:", it))?;
         let disk: Arc<dyn Disk> = Arc::new(
@@ -80,6 +81,12 @@ impl Store {
         }
         Ok(Self { wal, recovered, state: TableState::new(state) })
     }
+}
+
+/// The tree is written by the thread that serves requests: in portions that take a small part of an
+/// election timeout each, and with a cache that holds the upper levels of a large tree.
+fn tree_options() -> TreeOptions {
+    TreeOptions { delta_bytes_max: DELTA_BYTES_MAX, ..TreeOptions::default() }
 }
 
 impl Identity {

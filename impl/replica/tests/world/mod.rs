@@ -10,7 +10,7 @@ use ringleader_core::group::invariant::at_most_one_leader_per_term;
 use ringleader_core::group::{AnnounceCommit, AtElection, Config, Message, Timer};
 use ringleader_core::ids::{ReplicaId, RequestId, Tick};
 use ringleader_core::quorum::ReplicaSet;
-use ringleader_replica::{Action, Event, LogRecord, Outcome, Replica};
+use ringleader_replica::{Action, Event, LogRecord, Outcome, Replica, StoredReader};
 use ringleader_storage::disk::{Disk, SimulatedDisk};
 use ringleader_storage::wal::{Options, Wal};
 use ringleader_wire::Command;
@@ -37,6 +37,7 @@ pub(crate) struct Counts {
 struct Node {
     disk: Arc<dyn Disk>,
     wal: Wal,
+    reader: StoredReader,
     replica: Replica<List>,
     /// What the state machine has checkpointed; survives crashes.
     kept: Kept,
@@ -93,7 +94,8 @@ fn node(id: ReplicaId, disk: Arc<dyn Disk>, kept: Kept) -> Node {
     let (wal, recovered) = Wal::open_or_create(&disk, options(id)).unwrap();
     let state = List::restart(&kept);
     let replica = Replica::recover(&config(id), state, recovered.records(), STREAM, NOW).unwrap();
-    Node { disk, wal, replica, kept, writing: VecDeque::new(), armed: BTreeSet::new() }
+    let reader = StoredReader::new(wal.reader(), STREAM);
+    Node { disk, wal, reader, replica, kept, writing: VecDeque::new(), armed: BTreeSet::new() }
 }
 
 impl World {
@@ -150,7 +152,7 @@ impl World {
                 Action::Send { to, message } => self.network.push((id, to, message)),
                 Action::SendStored(range) => {
                     self.counts.stored_reads += 1;
-                    let messages = range.read(&self.node(id).wal.reader(), STREAM).unwrap();
+                    let messages = self.node(id).reader.read(&range).unwrap();
                     self.network.extend(messages.into_iter().map(|it| (id, range.to, it)));
                 }
                 Action::Log(record) => self.node(id).writing.push_back(record),
