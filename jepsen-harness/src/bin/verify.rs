@@ -267,8 +267,10 @@ fn conclude(
     }
     println!("{title}: {} ({seconds:.0} s)", overall(&findings.rows));
     print!("{}", table(&findings.rows));
-    for skipped in SKIPPED {
-        println!("  skipped: {skipped}");
+    if arguments.mutant.is_none() {
+        for skipped in SKIPPED {
+            println!("  skipped: {skipped}");
+        }
     }
     println!("  report: {}", file.display());
     Ok(())
