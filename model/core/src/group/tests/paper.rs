@@ -3,7 +3,8 @@
 
 use super::world::{config, disk};
 use crate::group::{
-    Answer, Ask, AtElection, Config, Entry, Flow, Group, Message, Payload, Request, Timer, Write,
+    Answer, Ask, AtElection, Config, Durable, Entry, Flow, Group, Message, Payload, Request, Timer,
+    Write,
 };
 use crate::ids::{IoNumber, LogEnd, LogIndex, ReplicaId, RequestId, Term, Tick};
 use crate::machine::{Effect, Effects, Input, Machine, Recovered};
@@ -26,9 +27,12 @@ impl One {
     }
 
     fn start(config: &Config, term: u64, log: &[u64]) -> (Self, Happened) {
-        let mut effects = Effects::new();
         let entries: Vec<_> = log.iter().map(|&term| (term, 'a')).collect();
-        let durable = disk(term, &entries);
+        Self::recover(config, disk(term, &entries))
+    }
+
+    fn recover(config: &Config, durable: Durable<char>) -> (Self, Happened) {
+        let mut effects = Effects::new();
         let recovered = Recovered { durable, checkpointed: LogIndex::ZERO };
         let replica = Group::recover(config, recovered, Tick(0), &mut effects);
         (Self { replica, issued: IoNumber::NONE }, effects.drain().collect())
@@ -324,6 +328,19 @@ fn at_most_one_vote_per_term() {
     }
     let mut one = One::campaigns(&config(), 1, &[]);
     assert!(sent(&one.hears(1, request_vote(1, end(9, 1)))).is_empty(), "it has its own vote");
+}
+
+/// Figure 2: `currentTerm` and `votedFor` are "updated on stable storage before responding". Not
+/// even a crash lets a server vote twice.
+#[test]
+fn a_vote_survives_a_crash() {
+    for (candidate, granted) in [(1, true), (2, false)] {
+        let durable = Durable { vote: Some(ReplicaId(1)), ..disk(3, &[]) };
+        let mut one = One::recover(&config(), durable).0;
+        let happened = one.hears(candidate, request_vote(3, end(9, 2)));
+        let vote = granted.then_some((candidate, Message::Vote { term: Term(3) }));
+        assert_eq!(sent(&happened), Vec::from_iter(vote), "{candidate} asks");
+    }
 }
 
 /// "If the leader's term is at least as large as the candidate's current term, then the candidate

@@ -75,4 +75,7 @@ stories! {
     heartbeat_finds_a_lost_append
     released_entries_come_from_disk
     group_of_one
+    unacknowledged_entries_are_bounded
+    crash_keeps_the_vote
+    late_messages_take_nothing_back
 }
