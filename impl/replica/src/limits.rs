@@ -18,6 +18,10 @@ pub const WINDOW_BYTES_MAX: usize = 32 << 20;
 /// this many before it. At 16 bytes each, 100 million entries cost 25 MB.
 pub const POSITION_STRIDE: u64 = 64;
 
+/// A reader of the log goes on from where it is if what it needs is at most this far ahead;
+/// starting anew reads a whole segment of 16 MiB.
+pub const SKIPPED_BYTES_MAX: u64 = 4 << 20;
+
 /// The state machine is asked to make itself durable after so many bytes of commands: what a
 /// restart must keep in memory and apply again. Small, because the replica waits for it.
 pub const CHECKPOINT_BYTES: usize = 16 << 20;

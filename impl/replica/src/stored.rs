@@ -10,7 +10,7 @@
 //! positions   1@L1  65@L2  129@L3            then            1@L1  65@L2  71@L4
 //! ```
 
-use crate::limits::{POSITION_STRIDE, WINDOW_BYTES_MAX, WINDOW_ENTRIES_MAX};
+use crate::limits::{POSITION_STRIDE, SKIPPED_BYTES_MAX, WINDOW_BYTES_MAX, WINDOW_ENTRIES_MAX};
 use crate::outbox::{Outbox, length_of};
 use ringleader_core::group::{Entry, Message, Write};
 use ringleader_core::ids::{LogEnd, LogIndex, ReplicaId, Term};
@@ -102,14 +102,18 @@ struct Append {
 }
 
 impl Cursor {
-    /// Whether reading on from here finds the entries of a part from `next` on.
+    /// Whether reading on from here finds the entries of a part from `next` on, soon.
     ///
     /// From a part's position on, records follow each other without a gap up to the part's last
     /// entry, and no later record holds an entry of the part: it would have ended the part. So a
-    /// record behind the position that starts at or before `next` is one of those.
+    /// record behind the position that starts before `next` is one of those. Records before the
+    /// position may hold what was replaced since: they are skipped.
     fn leads_to(&self, part: &Part, next: LogIndex) -> bool {
-        let held = self.held.as_ref();
-        held.is_some_and(|held| held.position >= part.position && held.after < next)
+        let Some(held) = &self.held else { return false };
+        match part.position.0.checked_sub(held.position.0) {
+            None | Some(0) => held.after < next,
+            Some(distance) => distance <= SKIPPED_BYTES_MAX,
+        }
     }
 }
 
@@ -144,7 +148,9 @@ impl StoredReader {
         let mut is_fresh = cursor.is_none();
         let mut cursor = cursor.unwrap_or_else(|| self.seek(part));
         loop {
-            if let Some(held) = &cursor.held {
+            if let Some(held) = &cursor.held
+                && held.position >= part.position
+            {
                 take_from(held, next, part.last, entries);
             }
             if *next > part.last {
