@@ -8,9 +8,9 @@ use list::{List, append, number};
 use ringleader_core::group::{AnnounceCommit, AtElection, Config, Message};
 use ringleader_core::ids::{LogEnd, LogIndex, ReplicaId, Term, Tick};
 use ringleader_core::quorum::ReplicaSet;
-use ringleader_node::{Handle, Options, Outcome, RefusedBecause, Running};
+use ringleader_node::{Handle, NodeError, Options, Outcome, RefusedBecause, Running};
 use ringleader_replica::Role;
-use ringleader_storage::disk::{Disk, SimulatedDisk};
+use ringleader_storage::disk::{Disk, Fault, SimulatedDisk};
 use ringleader_storage::wal::{self, Wal};
 use ringleader_wire::Command;
 use ringleader_wire::frame::{
@@ -53,11 +53,13 @@ struct Group {
     listeners: BTreeMap<ReplicaId, TcpListener>,
     disks: BTreeMap<ReplicaId, Arc<dyn Disk>>,
     election_timeout: Duration,
+    /// How many voters there are.
+    size: u8,
 }
 
 struct Node {
     handle: Handle,
-    running: JoinHandle<()>,
+    running: JoinHandle<Result<(), NodeError>>,
 }
 
 impl Group {
@@ -70,14 +72,14 @@ impl Group {
             BTreeMap::insert(&mut listeners, id, listener);
             BTreeMap::insert(&mut disks, id, disk);
         }
-        Self { addresses, listeners, disks, election_timeout }
+        Self { addresses, listeners, disks, election_timeout, size: REPLICAS }
     }
 
     fn config(&self, id: ReplicaId) -> Config {
         let micros = u64::try_from(self.election_timeout.as_micros()).unwrap();
         Config {
             id,
-            voters: ReplicaSet::first(REPLICAS),
+            voters: ReplicaSet::first(self.size),
             election_timeout: Tick(micros),
             heartbeat_interval: Tick(micros / 5),
             append_entries_max: 64,
@@ -101,7 +103,7 @@ impl Group {
         let options = Options { group: self.config(id), peers, incarnation };
         let (handle, running): (_, Running) =
             ringleader_node::start(options, wal, &recovered, List::default(), listener).unwrap();
-        let running = tokio::task::spawn_local(async move { running.await.unwrap() });
+        let running = tokio::task::spawn_local(running);
         Node { handle, running }
     }
 }
@@ -109,7 +111,7 @@ impl Group {
 impl Node {
     async fn stop(self) {
         self.handle.stop().await;
-        self.running.await.unwrap();
+        self.running.await.unwrap().unwrap();
     }
 
     /// Writes until it is done; a write of unknown outcome may be in the list beside it.
@@ -188,6 +190,24 @@ fn all_nodes_stop_and_start_again_with_what_was_acknowledged() {
                 node.stop().await;
             }
         }
+    });
+}
+
+#[test]
+fn a_failed_write_ends_the_node_and_acknowledges_nothing() {
+    on_one_thread(Clock::Real, async {
+        let mut group = Group::new(Duration::from_millis(20)).await;
+        group.size = 1;
+        let disk = SimulatedDisk::new();
+        group.disks.insert(ReplicaId(0), Arc::new(disk.clone()));
+        let node = group.start(ReplicaId(0)).await;
+        node.write(1).await;
+        disk.fail_at(Fault::Operation(disk.operations()));
+        assert_eq!(node.handle.write(append(2)).await, Outcome::Unknown);
+        let ended = node.running.await.unwrap();
+        assert!(matches!(ended, Err(NodeError::Write(_))), "{ended:?}");
+        let stopping = Outcome::Refused(RefusedBecause::Stopping);
+        assert_eq!(node.handle.write(append(3)).await, stopping);
     });
 }
 
