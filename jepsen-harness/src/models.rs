@@ -221,9 +221,11 @@ fn mutant_names(directory: &Path) -> Vec<String> {
 /// are verdicts, which the document tells in full.
 async fn output(model: &Path, arguments: &[&str]) -> Result<String> {
     let mut command = Command::new(model);
-    command.args(arguments).stdin(Stdio::null()).stderr(Stdio::inherit()).kill_on_drop(true);
-    let output = command.output().await;
-    let output = output.with_context(|| format!("cannot start {}", model.display()))?;
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+    // Not `Command::output`: that would capture standard error, the progress.
+    let running = command.stderr(Stdio::inherit()).spawn();
+    let running = running.with_context(|| format!("cannot start {}", model.display()))?;
+    let output = running.wait_with_output().await?;
     if !matches!(output.status.code(), Some(0 | 1 | 3)) {
         bail!("{} {} ended with {}", model.display(), arguments.join(" "), output.status);
     }
