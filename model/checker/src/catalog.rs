@@ -100,6 +100,15 @@ fn with_slow_disks() -> Vec<Entry> {
             pinned: 2_909_674,
         },
         Entry {
+            name: "conflicts",
+            question: "conflicting entries on slow disks",
+            protocol: group(2, 2),
+            bounds: bounds(0, OWN_STEP),
+            unreachable: &[CRASH, LOST_WRITE],
+            goal: None,
+            pinned: 134_939,
+        },
+        Entry {
             name: "reads",
             question: "whether a read is linearizable while leaders change",
             protocol: GroupProtocol { reads: 1, ..group(2, 1) },

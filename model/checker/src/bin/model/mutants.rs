@@ -117,7 +117,7 @@ fn build_server(root: &Path, mutant: &Mutant) -> Result<ExitCode> {
 fn control(workshop: &Workshop, mutants: &[Mutant]) -> Result<()> {
     let models: BTreeSet<&str> = mutants.iter().map(|mutant| mutant.model.as_str()).collect();
     let binary = workshop.build("ringleader-checker", "model")?;
-    let checked = run(&binary, models.iter().copied(), None)?;
+    let checked = run(&binary, models.iter().copied(), None, None)?;
     for model in checked["models"].as_array().into_iter().flatten() {
         if model["verdict"] != "holds" {
             bail!("control: model {} is {} without a mutant", model["name"], model["verdict"]);
@@ -136,7 +136,8 @@ fn attempt(workshop: &Workshop, mutant: Mutant) -> Tried {
 fn try_one(workshop: &Workshop, mutant: &Mutant) -> Result<Outcome> {
     workshop.plant(mutant)?;
     let binary = workshop.build("ringleader-checker", "model")?;
-    let checked = run(&binary, [mutant.model.as_str()], Some(&mutant.property))?;
+    let checked =
+        run(&binary, [mutant.model.as_str()], Some(&mutant.property), Some(TIME_LIMIT_SECONDS))?;
     let model = &checked["models"][0];
     Ok(match model["verdict"].as_str() {
         Some("violated") if model["property"] == mutant.property.as_str() => Outcome::Killed {
@@ -153,11 +154,14 @@ fn run<'a>(
     binary: &Path,
     models: impl IntoIterator<Item = &'a str>,
     property: Option<&str>,
+    seconds_max: Option<u64>,
 ) -> Result<Value> {
     let mut command = Command::new(binary);
     command.arg("check").args(models).arg("--json");
-    command.args(["--time-limit", &TIME_LIMIT_SECONDS.to_string(), "--traces"]);
-    command.arg(binary.with_file_name("traces"));
+    command.arg("--traces").arg(binary.with_file_name("traces"));
+    if let Some(seconds) = seconds_max {
+        command.args(["--time-limit", &seconds.to_string()]);
+    }
     if let Some(property) = property {
         command.args(["--property", property]);
     }
