@@ -21,7 +21,7 @@ use ringleader_table::Tables;
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -59,7 +59,7 @@ impl Store {
         let options = wal::Options::new(u64::from(config.id));
         if start == Start::First {
             directory.refuse_existing()?;
-            fs::create_dir_all(directory.log()).map_err(|it| directory.failed("create", it))?;
+            directory.create().map_err(|it| directory.failed("create", it))?;
             directory.write_identity(&identity)?;
         } else {
             directory.check_identity(&identity)?;
@@ -121,6 +121,18 @@ impl Directory<'_> {
         Failure::Storage(format!("storage {}: {action} {error}", self.0.display()))
     }
 
+    /// Makes the directories, durably: one that a power failure takes back looks like a wiped one.
+    fn create(&self) -> io::Result<()> {
+        let log = self.log();
+        let missing: Vec<&Path> = log.ancestors().take_while(|it| !it.exists()).collect();
+        fs::create_dir_all(&log)?;
+        for made in missing {
+            let parent = made.parent().filter(|it| !it.as_os_str().is_empty());
+            fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+        }
+        Ok(())
+    }
+
     /// A store that is there is never made again, not even where only a part of it is left.
     fn refuse_existing(&self) -> Result<(), Failure> {
         let log_has_files = fs::read_dir(self.log()).is_ok_and(|mut files| files.next().is_some());
@@ -150,7 +162,7 @@ impl Directory<'_> {
             Ok(_) => {
                 return Err(self.failed("the log is missing:", "the node was wiped in part"));
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && log_is_missing => {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && log_is_missing => {
                 return Err(self.failed(
                     "there is no store:",
                     "if this node has never been started, start it with --bootstrap; if it has, \
