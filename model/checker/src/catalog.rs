@@ -136,6 +136,8 @@ fn with_calm_disks() -> Vec<Entry> {
     let as_in_production =
         GroupProtocol { reads: 1, at_election: AtElection::AppendNoOp, ..group(2, 1) };
     let two_reads = GroupProtocol { reads: 2, ..group(2, 1) };
+    let cut =
+        GroupProtocol { at_election: AtElection::AppendNoOp, append_entries_max: 1, ..group(3, 1) };
     let with_reserve = GroupProtocol {
         heartbeats: true,
         announce_commit: AnnounceCommit::WithNextAppend,
@@ -146,6 +148,7 @@ fn with_calm_disks() -> Vec<Entry> {
         plain("commands", "longer logs", group(2, 3), 265_063),
         plain("pipelining", "appends that overtake each other", unbounded, 118_790),
         plain("no-op", "a new leader's empty entry, as in production", as_in_production, 793_374),
+        plain("cut", "appends of one entry each: late ones end before the log does", cut, 188_160),
         Entry {
             unreachable: &CALM_ONE_ENTRY,
             ..plain("two-reads", "reads and the rounds they wait for", two_reads, 75_241)

@@ -113,9 +113,9 @@ pub fn committed_are_durable<C: Clone + Eq>(
     voters: ReplicaSet,
     durable_log: impl Fn(ReplicaId) -> Log<C>,
 ) -> bool {
-    let holders: ReplicaSet =
-        voters.iter().filter(|&id| holds(&durable_log(id), committed)).collect();
-    holders.is_majority_of(voters)
+    let holders = voters.iter().filter(|&id| holds(&durable_log(id), committed)).count();
+    // Counted here and not by `quorum`: an oracle that shares code with the accused proves little.
+    2 * holders > voters.iter().count()
 }
 
 /// `COMMIT-2`: the leader of a term holds every entry that was committed in an earlier one.
