@@ -1,5 +1,6 @@
 //! The timers of a replica, and the randomness it is not allowed to have.
 
+use crate::limits::{LATE_GRACE, LATE_MAX};
 use ringleader_core::group::Timer;
 use ringleader_core::ids::Tick;
 use std::collections::BTreeMap;
@@ -33,8 +34,15 @@ impl Jitter {
 /// When which timer fires.
 #[derive(Debug)]
 pub(crate) struct Timers {
-    armed: BTreeMap<Timer, Instant>,
+    armed: BTreeMap<Timer, Armed>,
     jitter: Jitter,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Armed {
+    at: Instant,
+    /// It was late, and got its grace.
+    deferred: bool,
 }
 
 impl Timers {
@@ -44,7 +52,8 @@ impl Timers {
 
     pub(crate) fn arm(&mut self, timer: Timer, delay: Tick, jitter: Tick, now: Instant) {
         let share = self.jitter.up_to(Duration::from_micros(jitter.0));
-        self.armed.insert(timer, now + Duration::from_micros(delay.0) + share);
+        let at = now + Duration::from_micros(delay.0) + share;
+        self.armed.insert(timer, Armed { at, deferred: false });
     }
 
     pub(crate) fn disarm(&mut self, timer: Timer) {
@@ -57,12 +66,22 @@ impl Timers {
 
     /// When the next one fires.
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.armed.values().min().copied()
+        self.armed.values().map(|armed| armed.at).min()
     }
 
     /// Takes one that is due.
+    ///
+    /// An election timer that is late is late because this thread did not run: it wrote the tree,
+    /// or the process was paused. What the leader said meanwhile is still in the socket, so the
+    /// timer fires a little later, once, unless the leader is heard by then.
     pub(crate) fn take_due(&mut self, now: Instant) -> Option<Timer> {
-        let due = self.armed.iter().find(|&(_, &at)| at <= now).map(|(&timer, _)| timer)?;
+        if let Some(election) = self.armed.get_mut(&Timer::Election)
+            && !election.deferred
+            && now.duration_since(election.at) > LATE_MAX
+        {
+            *election = Armed { at: now + LATE_GRACE, deferred: true };
+        }
+        let (&due, _) = self.armed.iter().find(|(_, armed)| armed.at <= now)?;
         self.armed.remove(&due);
         Some(due)
     }
@@ -83,6 +102,20 @@ mod tests {
         let due = timers.take_due(start + Duration::from_millis(5));
         assert_eq!(due, Some(Timer::Election));
         assert_eq!(timers.next(), None);
+    }
+
+    #[test]
+    fn an_election_timer_that_is_late_waits_for_what_the_leader_said_once() {
+        let start = Instant::now();
+        let late = start + LATE_MAX + Duration::from_millis(2);
+        let mut timers = Timers::new(1);
+        timers.arm(Timer::Election, Tick(1000), Tick(0), start);
+        timers.arm(Timer::Heartbeat, Tick(1000), Tick(0), start);
+        assert_eq!(timers.take_due(late), Some(Timer::Heartbeat));
+        assert_eq!(timers.take_due(late), None);
+        assert_eq!(timers.next(), Some(late + LATE_GRACE));
+        // Late again, and now it fires.
+        assert_eq!(timers.take_due(late + 2 * LATE_GRACE + LATE_MAX), Some(Timer::Election));
     }
 
     #[test]
