@@ -170,7 +170,7 @@ impl Workload {
 ///
 /// # Errors
 ///
-/// If it does not exist after [`CREATE_MAX`].
+/// If it does not exist within ten seconds.
 pub async fn create_table(api: SocketAddr) -> Result<()> {
     let mut client = Client::new(api, CREATE_MAX);
     let deadline = Instant::now() + CREATE_MAX;
