@@ -24,4 +24,4 @@ pub const SKIPPED_BYTES_MAX: u64 = 4 << 20;
 
 /// The state machine is asked to make itself durable after so many bytes of commands: what a
 /// restart must keep in memory and apply again. Small, because the replica waits for it.
-pub const CHECKPOINT_BYTES: usize = 16 << 20;
+pub const CHECKPOINT_BYTES: usize = 8 << 20;
