@@ -78,9 +78,29 @@ pub fn quick() -> Vec<Entry> {
     [with_slow_disks(), with_calm_disks()].into_iter().flatten().collect()
 }
 
+/// Alone there is nobody to talk to, and nobody else to lead.
+const ALONE: [&str; 7] = [
+    "deliver",
+    "hear",
+    REPLACED,
+    "a follower objected to an append",
+    "a leader was deposed with open requests",
+    LATE_LEADER,
+    "a candidate gave way to a leader of its term",
+];
+
 /// Every fsync is a step of its own.
 fn with_slow_disks() -> Vec<Entry> {
     vec![
+        Entry {
+            name: "alone",
+            question: "a group of one, which has only its disk",
+            protocol: GroupProtocol { replicas: 1, ..group(2, 1) },
+            bounds: bounds(1, OWN_STEP),
+            unreachable: &ALONE,
+            goal: None,
+            pinned: 30,
+        },
         Entry {
             name: "crash",
             question: "what a crash may lose",
@@ -135,7 +155,8 @@ fn with_calm_disks() -> Vec<Entry> {
     let unbounded = GroupProtocol { inflight_entries_max: u64::MAX, ..group(2, 2) };
     let as_in_production =
         GroupProtocol { reads: 1, at_election: AtElection::AppendNoOp, ..group(2, 1) };
-    let two_reads = GroupProtocol { reads: 2, ..group(2, 1) };
+    let two_reads =
+        GroupProtocol { reads: 2, announce_commit: AnnounceCommit::WithNextAppend, ..group(2, 2) };
     let cut =
         GroupProtocol { at_election: AtElection::AppendNoOp, append_entries_max: 1, ..group(3, 1) };
     let with_reserve = GroupProtocol {
@@ -151,7 +172,7 @@ fn with_calm_disks() -> Vec<Entry> {
         plain("cut", "appends of one entry each: late ones end before the log does", cut, 188_160),
         Entry {
             unreachable: &CALM_ONE_ENTRY,
-            ..plain("two-reads", "reads and the rounds they wait for", two_reads, 75_241)
+            ..plain("two-reads", "reads and the rounds they wait for", two_reads, 682_754)
         },
         Entry {
             unreachable: &CALM_ONE_TERM,

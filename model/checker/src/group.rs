@@ -8,6 +8,7 @@ use ringleader_core::group::{
     Request, Timer, Told, invariant,
 };
 use ringleader_core::ids::{LogEnd, LogIndex, ReplicaId, RequestId, Term, Tick};
+use ringleader_core::machine::{Effects, Input, Machine};
 use ringleader_core::quorum::ReplicaSet;
 
 /// Requests to read are numbered from here, those to write from 1.
@@ -164,6 +165,14 @@ impl Protocol for GroupProtocol {
         if let Err(broken) = invariant::replica_is_sound(after) {
             out.violate(broken);
         }
+        // Against the disk itself, not against what the machine believes of it.
+        let applied = after.applying();
+        if node.disk.log.term_at(applied) != after.log().term_at(applied) {
+            out.violate("APPLY-1: what is applied is on the disk");
+        }
+        if after.is_leader() && node.disk.term != after.term() {
+            out.violate("ELECTION-2: a leader's own vote is on the disk");
+        }
         if after.commit() > before.commit() {
             let log = node.intended_disk().log;
             let entries = (1..=after.commit().0).filter_map(|index| log.entry(LogIndex(index)));
@@ -284,8 +293,12 @@ impl Protocol for GroupProtocol {
         }
         match message {
             Message::RequestVote { .. } => {
-                let vote_lasts = !may_crash || view.recovered_vote.is_some();
-                !(machine.vote().is_some() && vote_lasts && machine.term() == term)
+                let voted = machine.term() == term
+                    && machine.vote().is_some()
+                    && (!may_crash || view.recovered_vote.is_some());
+                let answered = voted && machine.vote() == Some(from.id);
+                // That a vote is given once is for the machine to say.
+                !(answered || voted && ignores(machine, from.id, message))
             }
             Message::Vote { .. } => {
                 machine.term() == term && machine.votes().is_some_and(|it| !it.contains(from.id))
@@ -380,7 +393,7 @@ impl Protocol for GroupProtocol {
                 it.nodes.iter().all(|node| node.machine.applying() >= everything)
             }),
         ];
-        if self.terms > 1 {
+        if self.terms > 1 && self.replicas > 1 {
             properties.push(sometimes("two leaders at once, in different terms", |_, it| {
                 it.nodes.iter().filter(|node| node.machine.is_leader()).count() > 1
             }));
@@ -478,6 +491,13 @@ fn apply(node: &mut Node<GroupProtocol>, upto: LogIndex, out: &mut Outbox<GroupP
     }
     answer_reads(node, out);
     out.tell.push_back(Told::Applied(upto));
+}
+
+/// Whether a machine takes no notice of a message.
+fn ignores(machine: &Group<Value>, from: ReplicaId, message: &Message<Value>) -> bool {
+    let (mut after, mut effects) = (machine.clone(), Effects::new());
+    after.step(Tick(0), Input::Receive { from, message: message.clone() }, &mut effects);
+    after == *machine && effects.as_slice().is_empty()
 }
 
 /// An append of the receiver's own term is spent when the receiver holds its entries for good,
