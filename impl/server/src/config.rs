@@ -76,6 +76,26 @@ pub(crate) struct Replica {
     pub(crate) address: String,
 }
 
+/// Check a node's configuration and print it as it is in effect.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  ringleader config --config node-0.toml
+  RINGLEADER_DATA_DIR=/var/lib/ringleader ringleader config --config node-0.toml
+
+Exit codes: 0 it can be used, 2 it cannot.")]
+pub(crate) struct Arguments {
+    /// The node's configuration, in TOML.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// Prints the file, the environment and the defaults as one file.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let config = Config::load(&arguments.config)?;
+    print!("{}", toml::to_string(&config).expect("a configuration is TOML"));
+    Ok(())
+}
+
 impl Config {
     /// Reads and checks a configuration file.
     pub(crate) fn load(path: &Path) -> Result<Self, Failure> {

@@ -34,6 +34,8 @@ enum Command {
     Serve(serve::Arguments),
     /// Run a whole cluster on this machine, each node a process.
     Dev(dev::Arguments),
+    /// Check a node's configuration and print it as it is in effect.
+    Config(config::Arguments),
     /// Say where the replica of a node stands.
     Status(status::Arguments),
 }
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
     let ended = match Arguments::parse().command {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Dev(arguments) => dev::run(&arguments),
+        Command::Config(arguments) => config::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
     };
     match ended {

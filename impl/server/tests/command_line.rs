@@ -12,6 +12,23 @@ fn ringleader(arguments: &[&str], directory: &Path) -> (i32, String) {
     (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
 }
 
+#[test]
+fn a_configuration_is_printed_as_it_is_in_effect() {
+    let directory = tempfile::tempdir().unwrap();
+    write_config(directory.path(), 8000);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ringleader"));
+    command.args(["config", "--config", "node.toml"]).env("RINGLEADER_DATA_DIR", "elsewhere");
+    let output = command.current_dir(directory.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let printed = String::from_utf8(output.stdout).unwrap();
+    for setting in ["data_dir = \"elsewhere\"", "election_timeout_ms = 300"] {
+        assert!(printed.lines().any(|line| line == setting), "{printed}");
+    }
+    // What is printed is a configuration.
+    std::fs::write(directory.path().join("node.toml"), &printed).unwrap();
+    assert_eq!(ringleader(&["config", "--config", "node.toml"], directory.path()).0, 0);
+}
+
 /// A configuration whose API port is this one.
 fn write_config(directory: &Path, api_port: u16) {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
