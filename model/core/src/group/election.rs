@@ -3,7 +3,7 @@
 use super::{
     Answer, AtElection, Group, Leader, Message, Payload, Progress, Reads, Role, Timer, Write,
 };
-use crate::ids::{IoNumber, LogEnd, LogIndex, ReplicaId, Term};
+use crate::ids::{IoNumber, LogEnd, ReplicaId, Term};
 use crate::machine::{Effect, Effects};
 use crate::quorum::ReplicaSet;
 use alloc::collections::VecDeque;
@@ -80,7 +80,7 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
 
     /// Takes office, and probes how far each peer's log is like ours.
     fn lead(&mut self, effects: &mut Effects<Self>) {
-        let progress = Progress::after(LogIndex::ZERO, self.log.last());
+        let progress = Progress::unknown(self.log.last());
         let peers = self.peers().map(|peer| (peer, progress)).collect();
         self.role =
             Role::Leader(Leader { peers, writes: VecDeque::new(), reads: Reads::default() });

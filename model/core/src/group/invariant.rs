@@ -60,7 +60,8 @@ fn claimant_voted_for_itself<C>(replica: &Group<C>) -> bool {
 fn progress_is_within_log<C: Clone>(replica: &Group<C>) -> bool {
     let end = replica.log.last().next();
     let within = |peer: &Progress| {
-        let probes_something = peer.flow == Flow::Stream || peer.matched.next() < peer.next;
+        let probes_something =
+            peer.flow == Flow::Stream || peer.matched.next() < peer.next || peer.next < end;
         peer.matched < peer.next && peer.next <= end && probes_something
     };
     match &replica.role {

@@ -75,7 +75,8 @@ pub struct Config {
     pub heartbeat_interval: Tick,
     /// Most entries in one append. Bounds a message; a peer that lags gets several.
     pub append_entries_max: u64,
-    /// Most entries that may be on their way to one peer without an acknowledgement.
+    /// No further append is sent to a peer that has this many entries unacknowledged. The last
+    /// one sent may exceed it, by less than [`Config::append_entries_max`].
     pub inflight_entries_max: u64,
     /// What a new leader does first.
     pub at_election: AtElection,

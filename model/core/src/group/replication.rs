@@ -31,17 +31,17 @@ pub enum Flow {
     /// Entries leave as they are appended; `next` moves when they are sent.
     Stream,
     /// One append at `next` is on its way; nothing more is sent until it is answered, or the
-    /// heartbeat repeats it. Invariant: `next` is more than one above `matched`, so that an
-    /// acknowledgement of what is known already says nothing new.
+    /// heartbeat repeats it. Invariant: an acknowledgement of it says something new, because it
+    /// carries entries or names one above `matched`.
     Probe,
 }
 
 impl Progress {
-    /// A peer that holds `matched`, and may hold everything up to `fits`. There is nothing to
-    /// probe if it surely does.
-    pub(super) fn after(matched: LogIndex, fits: LogIndex) -> Self {
-        let flow = if fits == matched { Flow::Stream } else { Flow::Probe };
-        Self { matched, next: fits.next(), flow }
+    /// A peer of a new leader whose log ends at `last`. Nothing is known; of an empty log there
+    /// is nothing to probe.
+    pub(super) fn unknown(last: LogIndex) -> Self {
+        let flow = if last == LogIndex::ZERO { Flow::Stream } else { Flow::Probe };
+        Self { matched: LogIndex::ZERO, next: last.next(), flow }
     }
 }
 
@@ -253,12 +253,13 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
         let last = self.log.last();
         let Role::Leader(leader) = &mut self.role else { return };
         let Some(peer) = leader.peers.get_mut(&from) else { return };
-        if matched > last {
-            return; // Nobody can acknowledge what we never sent: not from a correct peer.
+        // Nobody can acknowledge what we never sent: not from a correct peer.
+        if matched > last || matched <= peer.matched {
+            return;
         }
-        peer.matched = peer.matched.max(matched);
-        if peer.matched.next() >= peer.next {
-            peer.next = peer.matched.next();
+        peer.matched = matched;
+        if matched.next() >= peer.next {
+            peer.next = matched.next();
             peer.flow = Flow::Stream;
         }
         self.advance_commit(effects);
@@ -280,14 +281,11 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
         if prev <= peer.matched || prev >= peer.next {
             return;
         }
-        let fits = hint.min(prev.previous()).max(peer.matched);
-        *peer = Progress::after(peer.matched, fits);
-        match peer.flow {
-            Flow::Stream => self.send_entries(from, effects),
-            Flow::Probe => {
-                self.send_append(from, effects);
-            }
-        }
+        // The objections to what was streamed after it are outdated by this: they name entries
+        // from `next` on. So one loss is repaired once, however much was on its way.
+        peer.next = hint.min(prev.previous()).max(peer.matched).next();
+        peer.flow = Flow::Probe;
+        self.send_append(from, effects);
     }
 
     /// Commits what a majority of durable logs holds, if its last entry is of our own term: an
