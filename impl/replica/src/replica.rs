@@ -236,10 +236,7 @@ impl<S: ReplicatedState> Replica<S> {
     fn feed(&mut self, now: Tick, input: Input<Group<Command>>) {
         self.group.step(now, input, &mut self.effects);
         self.carry_out_all();
-        #[cfg(debug_assertions)]
-        if let Err(broken) = invariant::replica_is_sound(&self.group) {
-            panic!("{broken}");
-        }
+        debug_assert_eq!(invariant::replica_is_sound(&self.group), Ok(()));
     }
 
     fn carry_out_all(&mut self) {
