@@ -1,7 +1,7 @@
 //! Counterexamples as traces: from a path of the explorer to words, and back.
 
 use crate::node::Stimulus;
-use crate::protocol::Protocol;
+use crate::protocol::{Kind, Protocol};
 use crate::world::{Action, State, World};
 use ringleader_trace::{Step, Trace, VERSION};
 use stateright::Model;
@@ -110,9 +110,7 @@ impl std::error::Error for ReplayError {}
 pub struct Replayed {
     /// The same steps, told anew: what follows from each is worked out, not read from the file.
     pub trace: Trace,
-    /// The properties that hold in the last state.
-    pub holding: Vec<&'static str>,
-    /// The `always` properties that do not.
+    /// The `always` properties that do not hold in the last state.
     pub violated: Vec<&'static str>,
 }
 
@@ -140,18 +138,12 @@ pub fn replay<P: Protocol>(world: &World<P>, trace: &Trace) -> Result<Replayed, 
         steps.push(tell(world, &state, action));
         state = world.successor(&state, action).unwrap_or(state);
     }
-    let holds = |always: bool, wanted: bool| {
-        let named = world.property_names().iter().enumerate();
-        named
-            .filter(|(bit, (_, kind))| {
-                (*kind == crate::protocol::Kind::Always || !always)
-                    && world.holds(&state, *bit) == wanted
-            })
-            .map(|(_, (name, _))| *name)
-            .collect()
+    let named = world.property_names().iter().enumerate();
+    let broken = |(bit, (_, kind)): &(usize, &(&str, Kind))| {
+        *kind == Kind::Always && !world.holds(&state, *bit)
     };
-    let told = Trace { steps, ..trace.clone() };
-    Ok(Replayed { trace: told, holding: holds(false, true), violated: holds(true, false) })
+    let violated = named.filter(broken).map(|(_, (name, _))| *name).collect();
+    Ok(Replayed { trace: Trace { steps, ..trace.clone() }, violated })
 }
 
 fn show(step: &Step) -> String {

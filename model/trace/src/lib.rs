@@ -53,7 +53,7 @@ pub struct Step {
 pub enum TraceError {
     /// Not the JSON document of a trace.
     #[error("not a trace: {0}")]
-    Format(#[from] serde_json::Error),
+    Format(serde_json::Error),
     /// Written by a later version.
     #[error("trace version {found}, this program reads up to {VERSION}")]
     Version {
@@ -86,7 +86,7 @@ impl Trace {
     /// When the text is not a trace of a known version, is too long, or names a node that it does
     /// not have.
     pub fn from_json(text: &str) -> Result<Self, TraceError> {
-        let trace: Self = serde_json::from_str(text)?;
+        let trace: Self = serde_json::from_str(text).map_err(TraceError::Format)?;
         if trace.version != VERSION {
             return Err(TraceError::Version { found: trace.version });
         }

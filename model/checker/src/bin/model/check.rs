@@ -1,6 +1,6 @@
 //! `model list` and `model check`.
 
-use crate::output::{Meter, UNDECIDED, VIOLATED, grouped};
+use crate::output::{Meter, UNDECIDED, VIOLATED, grouped, say};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use ringleader_checker::catalog::{self, Entry};
@@ -53,13 +53,16 @@ enum Tier {
 }
 
 /// Prints the catalogue.
-pub(crate) fn list() -> ExitCode {
+pub(crate) fn list() -> Result<ExitCode> {
+    let mut text = String::new();
     for entry in catalog::quick() {
-        println!("{:<12} {}", entry.name, entry.question);
-        println!("{:<12} {}; {} states", "", entry.describe_bounds(), grouped(entry.pinned));
-        println!("{:<12} {}", "", entry.properties().join(", "));
+        let states = grouped(entry.pinned);
+        let _ = writeln!(text, "{:<12} {}", entry.name, entry.question);
+        let _ = writeln!(text, "{:<12} {}; {states} states", "", entry.describe_bounds());
+        let _ = writeln!(text, "{:<12} {}", "", entry.properties().join(", "));
     }
-    ExitCode::SUCCESS
+    say(&text)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The entry with a name.
@@ -106,7 +109,7 @@ impl Check {
             checked.push(self.check(entry)?);
         }
         if self.json {
-            println!("{:#}", document(&checked));
+            say(&format!("{:#}\n", document(&checked)))?;
         }
         if let Some(path) = &self.junit {
             std::fs::write(path, junit(&checked))
@@ -133,7 +136,7 @@ impl Check {
             !matches!(report.verdict, Verdict::Holds) || report.states == entry.pinned;
         let checked = Checked { entry, report, trace, expected_count };
         if !self.json {
-            print!("{}", self.describe(&checked));
+            say(&self.describe(&checked))?;
         }
         Ok(checked)
     }

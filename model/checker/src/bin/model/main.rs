@@ -43,7 +43,7 @@ enum Subcommands {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
-        Subcommands::List => Ok(check::list()),
+        Subcommands::List => check::list(),
         Subcommands::Check(command) => command.run(),
         Subcommands::Replay(command) => command.run(),
         Subcommands::Mutants(command) => command.run(),

@@ -1,6 +1,6 @@
 //! `model mutants`: the gate that shows that the models notice.
 
-use crate::output::{BROKEN, UNDECIDED, VIOLATED};
+use crate::output::{BROKEN, UNDECIDED, VIOLATED, say};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use ringleader_checker::mutant::{Mutant, Workshop, all, workspace_root};
@@ -55,11 +55,8 @@ impl Mutants {
         }
         let mutants = select(&all, &self.names)?;
         if self.list {
-            for mutant in &mutants {
-                println!(
-                    "{:<28} {:<12} {:<11} {}",
-                    mutant.name, mutant.model, mutant.property, mutant.rule
-                );
+            for Mutant { name, model, property, rule, .. } in &mutants {
+                say(&format!("{name:<28} {model:<12} {property:<11} {rule}\n"))?;
             }
             return Ok(ExitCode::SUCCESS);
         }
@@ -69,7 +66,7 @@ impl Mutants {
         for mutant in mutants {
             let it = attempt(&workshop, mutant);
             if !self.json {
-                print!("{}", describe(&it));
+                say(&describe(&it))?;
             }
             eprintln!(
                 "{}: {} after {:.1} s",
@@ -83,10 +80,10 @@ impl Mutants {
         workshop.restore()?;
         control(&workshop, &mutants).context("after the last mutant")?;
         if self.json {
-            println!("{:#}", document(&tried));
+            say(&format!("{:#}\n", document(&tried)))?;
         } else {
             let killed = tried.iter().filter(|it| matches!(it.outcome, Outcome::Killed { .. }));
-            println!("{} of {} mutants killed", killed.count(), tried.len());
+            say(&format!("{} of {} mutants killed\n", killed.count(), tried.len()))?;
         }
         Ok(exit_code(&tried))
     }
@@ -108,7 +105,7 @@ fn build_server(root: &Path, mutant: &Mutant) -> Result<ExitCode> {
     let workshop = Workshop::open(root)?;
     workshop.plant(mutant)?;
     let server = workshop.build("ringleader", "ringleader")?;
-    println!("{:#}", json!({ "version": 1, "server": server }));
+    say(&format!("{:#}\n", json!({ "version": 1, "server": server })))?;
     Ok(ExitCode::SUCCESS)
 }
 

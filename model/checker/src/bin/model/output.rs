@@ -13,6 +13,17 @@ pub(crate) const UNDECIDED: u8 = 3;
 /// The program is broken, or did not build.
 pub(crate) const BROKEN: u8 = 101;
 
+/// Writes to standard output. A reader that has gone is no error: the exit code still speaks.
+pub(crate) fn say(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(anyhow::Error::new(error).context("cannot write to standard output"))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// `1234567` as `1,234,567`.
 pub(crate) fn grouped(number: usize) -> String {
     let digits = number.to_string();

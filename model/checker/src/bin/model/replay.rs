@@ -1,10 +1,11 @@
 //! `model replay`.
 
 use crate::check::find;
-use crate::output::VIOLATED;
+use crate::output::{UNDECIDED, VIOLATED, say};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use ringleader_checker::narrate;
+use ringleader_checker::protocol::Protocol;
 use ringleader_trace::{Trace, diagram};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -29,13 +30,29 @@ impl Replay {
         let trace = Trace::from_json(&text).with_context(|| path.to_string())?;
         let entry = find(&trace.model).with_context(|| path.to_string())?;
         let world = entry.world_with_names();
+        let (nodes, model) = (world.protocol().nodes(), entry.name);
+        let named = trace.nodes;
+        ensure!(nodes == named, "{path}: {named} nodes, model {model} has {nodes}");
+        let (known, property) = (entry.properties(), trace.property.as_str());
+        let all = known.join(", ");
+        ensure!(
+            known.contains(&property),
+            "{path}: model {model} has no {property:?}; it has {all}"
+        );
         let replayed = narrate::replay(&world, &trace).with_context(|| path.to_string())?;
-        print!("{}", diagram::text(&replayed.trace));
-        if replayed.violated.is_empty() {
-            println!("violated here: nothing; shown here: {}", replayed.holding.join(", "));
+        say(&diagram::text(&replayed.trace))?;
+        let violated = &replayed.violated;
+        if world.property_names().iter().all(|(name, _)| *name != property) {
+            say(&format!(
+                "{property} is about what can follow; `model check {model}` decides it\n"
+            ))?;
             return Ok(ExitCode::SUCCESS);
         }
-        println!("violated here: {}", replayed.violated.join(", "));
+        if !violated.contains(&property) {
+            say(&format!("the recorded violation of {property} does not occur\n"))?;
+            return Ok(ExitCode::from(UNDECIDED));
+        }
+        say(&format!("violated here: {}\n", violated.join(", ")))?;
         Ok(ExitCode::from(VIOLATED))
     }
 }
