@@ -20,6 +20,7 @@ use ringleader_core::ids::ReplicaId;
 use ringleader_core::machine::Machine;
 use rustc_hash::FxBuildHasher;
 use stateright::{Model, Property};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -299,7 +300,9 @@ impl<P: Protocol> World<P> {
         let Outbox { sends, events, marks, .. } = out;
         let from = before.id;
         let envelope = |(to, message)| self.messages.number(Envelope { from, to, message });
-        let sends = sends.into_iter().map(envelope).collect();
+        // A network is a set: what is said twice is said once.
+        let sends: BTreeSet<u32> = sends.into_iter().map(envelope).collect();
+        let sends = sends.into_iter().collect();
         Outcome { node: self.nodes.number(after), sends, events: events.into(), marks }
     }
 
@@ -415,7 +418,7 @@ impl<P: Protocol> World<P> {
             let renamed = self.renamed(state, it);
             (renamed.nodes, renamed.network)
         });
-        images.collect::<std::collections::BTreeSet<_>>().len()
+        images.collect::<BTreeSet<_>>().len()
     }
 
     /// The permutations of the replicas' names.

@@ -8,15 +8,22 @@
 //! clean close makes complete folds durable: the tree may then be ahead of the last checkpoint.
 //!
 //! Folding happens inside `apply` and `checkpoint` for now, and stalls them.
+//!
+//! redb trusts the pages of a file that was closed cleanly, and reads them without a look at their
+//! checksums. So every page is checked at open, before the first read: a tree with bytes that are not
+//! the ones that were written is refused, and the log builds another.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::ops::Bound;
 use std::path::Path;
 
 use redb::{
-    Database, Durability, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition,
+    Builder, Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, StorageBackend,
+    TableDefinition,
 };
 
+use super::caught::caught;
 use super::{Change, Engine};
 
 const ITEMS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("items");
@@ -72,6 +79,12 @@ pub enum TreeError {
         /// The index that the fold would have reached.
         index: u64,
     },
+    /// The file does not hold the bytes that were written to it.
+    #[error("the tree is damaged: {found}")]
+    Damaged {
+        /// What was there.
+        found: String,
+    },
     /// The B-tree failed.
     #[error("tree: {0}")]
     Tree(Box<redb::Error>),
@@ -83,6 +96,43 @@ pub enum TreeError {
 /// Turns each of redb's errors into ours.
 fn tree<E: Into<redb::Error>>(error: E) -> TreeError {
     TreeError::Tree(Box::new(error.into()))
+}
+
+/// Tells what is wrong with a file apart from what is wrong with the machine: that one may be right
+/// at the next start, and says nothing about the file.
+fn at_open(error: redb::Error) -> TreeError {
+    let of_machine = match &error {
+        redb::Error::DatabaseAlreadyOpen => true,
+        redb::Error::Io(error) => {
+            !matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData)
+        }
+        _ => false,
+    };
+    if of_machine {
+        TreeError::Tree(Box::new(error))
+    } else {
+        TreeError::Damaged { found: error.to_string() }
+    }
+}
+
+/// Does something that may find the file damaged. redb notices some damage only by a panic.
+fn on_unchecked<T>(work: impl FnOnce() -> Result<T, DatabaseError>) -> Result<T, TreeError> {
+    match caught(work) {
+        Ok(done) => done.map_err(|error| at_open(error.into())),
+        Err(found) => Err(TreeError::Damaged { found }),
+    }
+}
+
+/// Checks each page of a tree. What a crash left unfinished is taken back, as far as a durable commit.
+fn checked(mut database: Database) -> Result<Database, TreeError> {
+    match on_unchecked(|| database.check_integrity()) {
+        Ok(_unchanged) => Ok(database),
+        Err(error) => {
+            // To close it is to write to it, which may find the damage once more.
+            let _ = caught(|| drop(database));
+            Err(error)
+        }
+    }
 }
 
 /// Delta and tree as one ordered map.
@@ -102,14 +152,13 @@ pub struct TreeEngine {
 }
 
 impl TreeEngine {
-    /// Opens a tree file, creating it where there is none.
+    /// Opens a tree file, creating it where there is none, and reads all of it.
     ///
     /// # Errors
-    /// When the file is no tree, is in use, has another version, or cannot be read or written.
+    /// When the file is no tree, is damaged, is in use, has another version, or cannot be read or
+    /// written.
     pub fn open(path: impl AsRef<Path>, options: TreeOptions) -> Result<Self, TreeError> {
-        let mut builder = Database::builder();
-        let database = builder.set_cache_size(options.cache_bytes).create(path).map_err(tree)?;
-        Self::start(database, options)
+        Self::open_by(options, |builder| builder.create(path))
     }
 
     /// Opens a tree over any storage that redb can use: memory, or one that injects faults.
@@ -120,9 +169,16 @@ impl TreeEngine {
         backend: impl StorageBackend,
         options: TreeOptions,
     ) -> Result<Self, TreeError> {
+        Self::open_by(options, |builder| builder.create_with_backend(backend))
+    }
+
+    fn open_by(
+        options: TreeOptions,
+        create: impl FnOnce(&Builder) -> Result<Database, DatabaseError>,
+    ) -> Result<Self, TreeError> {
         let mut builder = Database::builder();
         builder.set_cache_size(options.cache_bytes);
-        Self::start(builder.create_with_backend(backend).map_err(tree)?, options)
+        Self::start(checked(on_unchecked(|| create(&builder))?)?, options)
     }
 
     fn start(database: Database, options: TreeOptions) -> Result<Self, TreeError> {
