@@ -93,22 +93,28 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 fn main() -> ExitCode {
     let Command::Check(arguments) = CommandLine::parse().command;
-    let checked: Vec<Checked> = arguments
-        .files
-        .iter()
-        .map(|file| {
-            let result = check_file(file, &arguments).map_err(|error| format!("{file}: {error}"));
-            let checked = Checked { file: file.clone(), result };
-            tell(&checked, &arguments);
-            checked
-        })
-        .collect();
+    let mut checked = Vec::new();
+    let mut told = Ok(());
+    for file in &arguments.files {
+        let result = check_file(file, &arguments).map_err(|error| format!("{file}: {error}"));
+        let one = Checked { file: file.clone(), result };
+        told = told.and(tell(&one, &arguments));
+        checked.push(one);
+    }
     if arguments.json {
         let mut document = as_json(&checked, arguments.model).to_string();
         document.push('\n');
-        say(&document);
+        told = told.and(say(&document));
     }
-    ExitCode::from(exit_code(&checked))
+    let code = exit_code(&checked);
+    ExitCode::from(match told {
+        Ok(()) => code,
+        Err(error) => {
+            complain(&format!("cannot write to standard output: {error}"));
+            // Whoever waits for a verdict must not take silence for one.
+            if code == 1 { 1 } else { 2 }
+        }
+    })
 }
 
 /// A violation that was found stands, whatever else went wrong.
@@ -134,9 +140,11 @@ fn check_file(file: &str, arguments: &Check) -> Result<(Judgement, f64), String>
         let line = good.split(|byte| *byte == b'\n').count();
         format!("line {line}: not UTF-8 text")
     })?;
+    // Some editors put this mark before UTF-8 text; it is no part of it.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let format = match arguments.format {
         Some(name) => name.format(),
-        None => Format::detect(&text)
+        None => Format::detect(text)
             .ok_or("no history in a known format; expected json-lines, jepsen-log or porcupine")?,
     };
     let budget = arguments.timeout.map_or(Budget::unlimited(), Budget::time);
@@ -144,11 +152,11 @@ fn check_file(file: &str, arguments: &Check) -> Result<(Judgement, f64), String>
         if format != Format::Porcupine {
             return Err(format!("model kv reads format porcupine, this is {}", format.name()));
         }
-        let document = porcupine::read_key_values(&text).map_err(|error| error.to_string())?;
+        let document = porcupine::read_key_values(text).map_err(|error| error.to_string())?;
         let speech = KeyValueSpeech { names: &document.names };
         return Ok(measure(|| judge(&document, &KeyValue, &speech, &budget)));
     };
-    let document = read_cells(&text, format, vocabulary)?;
+    let document = read_cells(text, format, vocabulary)?;
     let speech = CellSpeech { vocabulary, names: &document.names };
     Ok(measure(|| judge(&document, &Cell, &speech, &budget)))
 }
@@ -191,17 +199,16 @@ fn cpu_seconds() -> f64 {
 }
 
 /// One line for a file, and the counterexample if there is one. Errors go to standard error.
-fn tell(checked: &Checked, arguments: &Check) {
+fn tell(checked: &Checked, arguments: &Check) -> io::Result<()> {
     let (judgement, _) = match &checked.result {
         Ok(found) => found,
         Err(error) => {
-            // Nobody is left to hear that this failed.
-            let _ = writeln!(io::stderr(), "error: {error}");
-            return;
+            complain(error);
+            return Ok(());
         }
     };
     if arguments.json {
-        return;
+        return Ok(());
     }
     say(&format!(
         "{}  {}  {} operations  {} unknown  {}  {:.3} s\n",
@@ -211,9 +218,9 @@ fn tell(checked: &Checked, arguments: &Check) {
         judgement.unknown,
         judgement.finding.name(),
         judgement.elapsed.as_secs_f64()
-    ));
+    ))?;
     match &judgement.finding {
-        Finding::Legal(_) => {}
+        Finding::Legal(_) => Ok(()),
         Finding::Undecided { reason } => say(&format!("  {reason}\n")),
         Finding::Illegal { first_line, listing, explanation, .. } => {
             let [listing, prose, picture] =
@@ -222,7 +229,7 @@ fn tell(checked: &Checked, arguments: &Check) {
                 "  {}\n  (nothing survives the return of line {first_line} in the whole \
                  history)\n\n{listing}\n{prose}\n{picture}\n",
                 explanation.summary
-            ));
+            ))
         }
     }
 }
@@ -277,9 +284,18 @@ fn as_json(checked: &[Checked], model: ModelName) -> Value {
     json!({ "version": 1, "histories": histories, "errors": errors })
 }
 
-/// Writes to standard output; a reader who has gone away is no error of ours.
-fn say(text: &str) {
-    let _ = io::stdout().lock().write_all(text.as_bytes());
+/// Writes to standard output. A reader who closed the pipe has read enough: no error.
+fn say(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+/// Writes an error to standard error. Nobody is left to hear that this failed.
+fn complain(error: &str) {
+    let _ = writeln!(io::stderr(), "error: {error}");
 }
 
 impl ModelName {

@@ -287,6 +287,57 @@ fn the_same_holds_for_the_other_formats() {
 }
 
 #[test]
+fn faults_without_operations_are_no_history() {
+    let faults: Vec<&str> = STALE.lines().filter(|line| line.contains("fault")).collect();
+    assert_eq!(faults.len(), 2);
+    assert_refused(&[("item", faults.join("\n"), "line 1: no operation; expected at least one")]);
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_the_text() {
+    let (code, out, err) = check("item", &format!("\u{feff}{}", LEGAL.trim_start()));
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(out.starts_with("-  item  6 operations"), "{out}");
+}
+
+/// The exit code and what stands on standard error when standard output goes to `stdout`.
+fn check_into(stdout: Stdio, arguments: &[&str], input: &str) -> (Option<i32>, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_lincheck"))
+        .args(["check", "--model", "item", "-"])
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(stdout)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn a_verdict_that_nobody_gets_is_not_exit_0() {
+    for arguments in [&[][..], &["--json"]] {
+        let full = || fs::File::options().write(true).open("/dev/full").unwrap();
+        let (code, err) = check_into(full().into(), arguments, LEGAL);
+        assert_eq!(code, Some(2));
+        assert!(err.starts_with("error: cannot write to standard output: "), "{err}");
+        let (code, _) = check_into(full().into(), arguments, STALE);
+        assert_eq!(code, Some(1), "a violation stands");
+    }
+}
+
+#[test]
+fn a_reader_who_has_read_enough_is_no_error() {
+    for (history, expected) in [(LEGAL, 0), (STALE, 1)] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let (code, err) = check_into(writer.into(), &[], history);
+        assert_eq!((code, err.as_str()), (Some(expected), ""));
+    }
+}
+
+#[test]
 fn unusable_arguments_are_exit_2() {
     let code = |arguments: &[&str]| lincheck(arguments, "").status.code();
     assert_eq!(code(&["check", "--model", "item", "no/such/file"]), Some(2));

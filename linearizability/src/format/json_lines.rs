@@ -21,19 +21,23 @@ use crate::token::{Names, Token};
 /// # Errors
 /// Names the first line that is wrong.
 pub fn read_cells(text: &str, vocabulary: Vocabulary) -> Result<Document<CellAction>, FormatError> {
-    let mut reader =
-        Reader { vocabulary, names: Names::default(), builder: Builder::default(), faults: vec![] };
-    let mut last = 0;
+    let mut reader = Reader {
+        vocabulary,
+        names: Names::default(),
+        builder: Builder::default(),
+        faults: vec![],
+        events: 0,
+    };
     for (line, content) in text.lines().enumerate().map(|(at, line)| (at + 1, line.trim())) {
-        last = line;
         if !content.is_empty() {
             reader.line(content, line).map_err(|problem| problem.at(line))?;
         }
     }
-    let operations = reader.builder.finish();
-    if operations.is_empty() && last == 0 {
+    // Faults alone say nothing about the system; operations that all failed do.
+    if reader.events == 0 {
         return Err(Problem::Empty.at(1));
     }
+    let operations = reader.builder.finish();
     Ok(Document { operations, names: reader.names, faults: reader.faults })
 }
 
@@ -43,6 +47,8 @@ struct Reader {
     names: Names,
     builder: Builder<CellAction>,
     faults: Vec<Fault>,
+    /// How many lines were no annotations.
+    events: usize,
 }
 
 /// One line, as an object.
@@ -72,6 +78,7 @@ impl Reader {
             self.faults.push(object.fault(time)?);
             return Ok(());
         }
+        self.events += 1;
         let process = object.whole("process")?;
         let event = match kind {
             "invoke" => Event::Invoke(self.invoked(&object)?),

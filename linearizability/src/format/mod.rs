@@ -160,7 +160,7 @@ pub enum Problem {
     #[error(transparent)]
     Event(#[from] EventError),
     /// There is nothing in it.
-    #[error("no event; expected at least one operation")]
+    #[error("no operation; expected at least one")]
     Empty,
 }
 
