@@ -265,7 +265,101 @@ fn no_tree_is_opened_from_other_bytes() {
     let path = directory.path().join("tree.redb");
     std::fs::write(&path, vec![7; 100_000]).unwrap();
     let error = TreeEngine::open(&path, TreeOptions::default()).unwrap_err();
-    assert!(error.to_string().starts_with("tree: "), "{error}");
+    assert!(matches!(&error, TreeError::Damaged { .. }), "{error}");
+    let expected = "the tree is damaged: I/O error: Not a redb database: magic number mismatch";
+    assert_eq!(error.to_string(), expected);
+}
+
+#[test]
+fn a_tree_whose_making_was_interrupted_is_made_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tree.redb");
+    let unfinished = directory.path().join("tree.unfinished");
+    std::fs::write(&unfinished, vec![0; 100_000]).unwrap();
+    assert_eq!(TreeEngine::open(&path, TreeOptions::default()).unwrap().applied(), 0);
+    assert!(path.exists() && !unfinished.exists());
+}
+
+/// A tree of some folds and checkpoints: what a kill leaves of it, and what a clean stop.
+fn killed_and_closed() -> (Log, [Vec<u8>; 2]) {
+    let device = Device::default();
+    let mut engine = TreeEngine::open_with_backend(device.clone(), SMALL).unwrap();
+    let mut log = Log { entries: Vec::new() };
+    for index in 1..=120_u8 {
+        let value = vec![index; 40 + usize::from(index % 7) * 500];
+        let put = Change::Put { key: vec![index % 50, index % 3], value };
+        let changes = vec![put, Change::Delete { key: vec![index % 11, index % 3] }];
+        engine.apply(index.into(), &changes).unwrap();
+        log.entries.push(changes);
+        if index % 50 == 0 {
+            engine.checkpoint().unwrap();
+        }
+    }
+    let bytes = |device: &Device| device.bytes.lock().unwrap().cached.clone();
+    let killed = bytes(&device);
+    drop(engine);
+    (log, [killed, bytes(&device)])
+}
+
+/// Whether a tree of these bytes is refused as damaged. If it is not, it must be of use and right.
+fn is_refused(log: &Log, bytes: Vec<u8>, what: &str) -> bool {
+    match TreeEngine::open_with_backend(Device::holding(bytes), SMALL) {
+        Err(TreeError::Damaged { found }) => {
+            assert!(!found.is_empty() && !found.contains('\n'), "{what}: {found}");
+            true
+        }
+        Err(error) => panic!("{what}: {error}"),
+        Ok(mut engine) => {
+            let applied = engine.applied();
+            assert!(everything(&engine) == everything(&log.oracle(applied)), "{what}");
+            log.replay(&mut engine);
+            engine.checkpoint().unwrap_or_else(|error| panic!("{what}: {error}"));
+            let all = log.oracle(log.entries.len() as u64);
+            assert!(everything(&engine) == everything(&all), "{what}");
+            false
+        }
+    }
+}
+
+#[test]
+fn a_damaged_tree_is_refused_and_never_read() {
+    let (log, trees) = killed_and_closed();
+    for (tree, state) in trees.iter().zip(["killed", "closed"]) {
+        assert!(!is_refused(&log, tree.clone(), state));
+        // The header, and here and there the pages that hold something.
+        let used = (512..tree.len()).step_by(389).filter(|&at| tree[at] != 0);
+        let (mut refused, mut tried) = (0, 0);
+        for at in (0..320).step_by(3).chain(used) {
+            for (length, mask) in [(1, 1), (8, 0x55)] {
+                let mut bytes = tree.clone();
+                for byte in bytes.iter_mut().skip(at).take(length) {
+                    *byte ^= mask;
+                }
+                let what = format!("{state}, {length} bytes at {at} changed");
+                refused += u32::from(is_refused(&log, bytes, &what));
+                tried += 1;
+            }
+        }
+        assert!(refused > tried / 4, "{state}: {refused} of {tried} refused");
+        for length in (1..tree.len()).step_by(tree.len() / 40) {
+            let what = format!("{state}, cut at {length}");
+            assert!(is_refused(&log, tree[..length].to_vec(), &what), "{what}");
+        }
+    }
+}
+
+#[test]
+fn one_changed_byte_of_a_value_is_damage() {
+    let (log, [_, closed]) = killed_and_closed();
+    let value = [97; 100];
+    let places: Vec<usize> =
+        (0..closed.len() - value.len()).filter(|&at| closed[at..].starts_with(&value)).collect();
+    assert!(!places.is_empty());
+    let mut bytes = closed;
+    for at in places {
+        bytes[at] = 96;
+    }
+    assert!(is_refused(&log, bytes, "values changed"));
 }
 
 /// The later of two changes of one key in one entry wins, and a deleted key stays deleted over folds.

@@ -14,6 +14,7 @@
 //! the ones that were written is refused, and the log builds another.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io;
 use std::ops::Bound;
 use std::path::Path;
@@ -158,6 +159,20 @@ impl TreeEngine {
     /// When the file is no tree, is damaged, is in use, has another version, or cannot be read or
     /// written.
     pub fn open(path: impl AsRef<Path>, options: TreeOptions) -> Result<Self, TreeError> {
+        let path = path.as_ref();
+        let on_file = |error: io::Error| tree(redb::Error::Io(error));
+        if !path.try_exists().map_err(on_file)? {
+            // A crash in the middle of making one leaves what cannot be told from a damaged one.
+            let unfinished = path.with_extension("unfinished");
+            match fs::remove_file(&unfinished) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(on_file(error));
+                }
+                _ => {}
+            }
+            drop(Self::open_by(options, |builder| builder.create(&unfinished))?);
+            fs::rename(&unfinished, path).map_err(on_file)?;
+        }
         Self::open_by(options, |builder| builder.create(path))
     }
 
