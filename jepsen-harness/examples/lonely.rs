@@ -6,7 +6,7 @@
 //!
 //! ```sh
 //! cargo build --release -p jepsen-harness --example lonely
-//! cargo jepsen run --server target/release/examples/lonely --seconds 5
+//! cargo jepsen run --server target/release/examples/lonely --faults kill-all --seconds 5
 //! ```
 
 use std::collections::BTreeMap;

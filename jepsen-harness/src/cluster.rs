@@ -3,6 +3,7 @@
 pub mod node;
 mod ports;
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,6 +21,16 @@ pub const NODES: usize = 3;
 /// How long a leader may take to appear once nothing is broken. Elections take a few timeouts of
 /// 300 ms; the rest is for a loaded machine.
 pub const RECOVERY_MAX: Duration = Duration::from_secs(15);
+
+/// The program given as a node does not start as one.
+#[derive(Debug)]
+pub struct NotANode(PathBuf);
+
+impl fmt::Display for NotANode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} does not start as a node", self.0.display())
+    }
+}
 
 /// A running cluster. Dropping it kills its processes.
 pub struct Cluster {
@@ -47,7 +58,7 @@ impl Cluster {
             nodes.push(node);
         }
         let mut cluster = Self { nodes, links };
-        cluster.start_stopped().await?;
+        cluster.start_stopped().await.context(NotANode(server.to_owned()))?;
         cluster.leader(RECOVERY_MAX).await?;
         Ok(cluster)
     }

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use lincheck::explain::CellSpeech;
-use lincheck::format::Vocabulary;
 use lincheck::format::json_lines::read_cells;
+use lincheck::format::{Problem, Vocabulary};
 use lincheck::judge::Finding;
 use lincheck::{Budget, Cell};
 
@@ -50,7 +50,13 @@ pub enum Judgement {
 pub fn judge(history: &Path) -> Result<Judgement> {
     let name = || format!("history {}", history.display());
     let text = fs::read_to_string(history).with_context(name)?;
-    let document = read_cells(&text, Vocabulary::Item).with_context(name)?;
+    let document = match read_cells(&text, Vocabulary::Item) {
+        // Nobody got as far as asking anything: nothing to judge, and no broken file.
+        Err(error) if error.problem == Problem::Empty => {
+            return Ok(Judgement::Undecided { reason: error.problem.to_string() });
+        }
+        read => read.with_context(name)?,
+    };
     let speech = CellSpeech { vocabulary: Vocabulary::Item, names: &document.names };
     let judged = lincheck::judge::judge(&document, &Cell, &speech, &Budget::time(SEARCH_MAX));
     Ok(match judged.finding {

@@ -35,6 +35,7 @@ pub mod run;
 
 pub mod models;
 
+pub mod output;
 pub mod progress;
 pub mod report;
 

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use crate::output;
+
 /// Tells what a run is doing.
 #[derive(Clone, Copy)]
 pub struct Progress {
@@ -17,7 +19,7 @@ impl Progress {
 
     /// One line.
     pub fn say(&self, text: &str) {
-        eprintln!("[{:6.1} s] {text}", self.seconds());
+        output::tell(&format!("[{:6.1} s] {text}", self.seconds()));
     }
 
     /// Seconds since the start.

@@ -244,7 +244,16 @@ fn faults_row(plan: &Plan, strikes: &[PlannedFault], faults: &[FaultReport]) -> 
         return Row::new(PART, Verdict::Void, format!("without effect: {}", idle.join("; ")));
     }
     let titles: Vec<String> = faults.iter().map(FaultReport::title).collect();
-    let detail = format!("{} of {}: {}", faults.len(), strikes.len(), titles.join(", "));
+    let mut detail = format!("{} of {}: {}", faults.len(), strikes.len(), titles.join(", "));
+    let spared: Vec<&str> = plan
+        .faults
+        .iter()
+        .map(|kind| kind.name())
+        .filter(|name| faults.iter().all(|fault| fault.kind != *name))
+        .collect();
+    if !spared.is_empty() {
+        detail = format!("{detail}; never: {}", spared.join(", "));
+    }
     if faults.len() < plan.faults_min {
         let detail = format!("{detail}; at least {} wanted", plan.faults_min);
         return Row::new(PART, Verdict::Void, detail);

@@ -122,6 +122,12 @@ const HOLD_SPREAD_MS: u64 = 600;
 const START_SPREAD_MS: u64 = 300;
 const _: () = assert!(CALM_MS + START_SPREAD_MS + HOLD_MS + HOLD_SPREAD_MS < SLOT_MS);
 
+/// For how many whole seconds the load must last so that this many kinds have their turn.
+#[must_use]
+pub fn seconds_min(kinds: usize) -> u64 {
+    (kinds as u64).saturating_mul(SLOT_MS).div_ceil(1_000)
+}
+
 /// The plan for `load` of load: one fault per slot, no fault without kinds.
 #[must_use]
 pub fn plan(
@@ -173,6 +179,20 @@ mod tests {
             struck.sort_unstable();
             assert_eq!(struck, kinds, "seed {seed}");
         }
+    }
+
+    #[test]
+    fn the_least_number_of_seconds_is_enough_and_one_less_is_not() {
+        for count in 1..=FaultKind::ALL.len() {
+            let kinds = &FaultKind::ALL[..count];
+            let seconds = seconds_min(count);
+            let mut struck: Vec<_> =
+                plan_of(kinds, seconds, 1).iter().map(|one| one.kind).collect();
+            struck.sort_unstable();
+            assert_eq!(struck, kinds);
+            assert!(plan_of(kinds, seconds - 1, 1).len() < count);
+        }
+        assert_eq!(seconds_min(0), 0);
     }
 
     #[test]

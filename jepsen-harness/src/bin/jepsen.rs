@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jepsen_harness::binaries::results_directory;
+use jepsen_harness::cluster::NotANode;
 use jepsen_harness::command::{self, Failure, UNUSABLE, VOID};
 use jepsen_harness::progress::Progress;
 use jepsen_harness::report::{self, Report};
 use jepsen_harness::run::{Outcome, Plan, run};
-use jepsen_harness::schedule::FaultKind;
+use jepsen_harness::schedule::{FaultKind, seconds_min};
 use jepsen_harness::verdict::{Row, Verdict, junit, overall, table};
 use jepsen_harness::workload::Load;
 use serde_json::json;
@@ -93,62 +94,83 @@ struct RunArguments {
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::List => {
-            list();
-            ExitCode::SUCCESS
-        }
+        Command::List => command::main(async { command::print(&list(), 0).map(|()| 0) }),
         Command::Run(arguments) => command::main(run_all(arguments)),
     }
 }
 
-fn list() {
-    println!("workloads:");
-    println!("  {:15}  reads, puts, conditional puts and deletes of single items", "item");
-    println!("faults:");
-    for kind in FaultKind::ALL {
-        println!("  {kind:15}  {}", kind.describe());
-    }
+fn list() -> String {
+    let mut text = format!(
+        "workloads:\n  {:15}  reads, puts, conditional puts and deletes of single items\nfaults:\n",
+        "item"
+    );
+    let faults = FaultKind::ALL.map(|kind| format!("  {kind:15}  {}\n", kind.describe()));
+    text.extend(faults);
+    text
 }
 
 async fn run_all(arguments: RunArguments) -> Result<u8, Failure> {
     let faults = parse_faults(&arguments.faults).map_err(Failure::with(UNUSABLE))?;
+    let seconds_min = seconds_min(faults.len());
+    if arguments.seconds < seconds_min {
+        return Err(Failure::unusable(format!(
+            "--seconds {} is too short for {} faults; at least {seconds_min}, or fewer in --faults",
+            arguments.seconds,
+            faults.len()
+        )));
+    }
+    let last_seed = command::last_seed(arguments.seed, arguments.repeat)?;
+    let out = arguments.out.clone().unwrap_or_else(|| results_directory("jepsen"));
+    command::writable(&out, arguments.junit.as_deref())?;
     let progress = Progress::start();
     let (server, _) = command::programs(arguments.server.as_ref(), &[])?;
-    let out = arguments.out.clone().unwrap_or_else(|| results_directory("jepsen"));
     let mut runs = Vec::new();
     let mut rows: Vec<Row> = Vec::new();
-    for seed in arguments.seed..arguments.seed.saturating_add(arguments.repeat) {
+    for seed in arguments.seed..=last_seed {
         let directory =
             if arguments.repeat == 1 { out.clone() } else { out.join(format!("seed-{seed}")) };
         let plan = plan(&arguments, &faults, seed, server.clone(), directory);
-        let outcome = run(&plan, &|text| progress.say(text)).await.map_err(Failure::with(VOID))?;
+        let outcome = run(&plan, &|text| progress.say(text)).await;
+        let outcome = outcome.map_err(|error| {
+            let foreign = arguments.server.is_some() && error.is::<NotANode>();
+            Failure { code: if foreign { UNUSABLE } else { VOID }, error }
+        })?;
         let verdict = outcome.verdict();
         progress.say(&format!("seed {seed}: {verdict}"));
         write_report(&arguments, &plan, &outcome).map_err(Failure::with(VOID))?;
         if !arguments.json {
-            println!("seed {seed}: {verdict}\n{}", table(&outcome.rows));
-            if let Some(counterexample) = &outcome.counterexample {
-                println!("{counterexample}");
-            }
-            println!("  report: {}", plan.directory.join("report.html").display());
+            command::print(&text(seed, &plan, &outcome), verdict.exit_code())?;
         }
         runs.push(document(seed, &outcome));
         let seeded = |row: Row| Row { part: format!("seed {seed}: {}", row.part), ..row };
         rows.extend(outcome.rows.into_iter().map(seeded));
     }
     if let Some(file) = &arguments.junit {
-        std::fs::write(file, junit("jepsen", &rows))
-            .map_err(|error| Failure { code: UNUSABLE, error: error.into() })?;
+        command::write_junit(file, &junit("jepsen", &rows))?;
     }
     let verdict = overall(&rows);
     if arguments.json {
         let count = |wanted: &str| runs.iter().filter(|run| run["verdict"] == wanted).count();
         let held = count(Verdict::Holds.word());
-        println!("{}", json!({"version": 1, "verdict": verdict, "held": held, "runs": runs}));
+        let document = json!({"version": 1, "verdict": verdict, "held": held, "runs": runs});
+        command::print(&format!("{document}\n"), verdict.exit_code())?;
     } else if arguments.repeat > 1 {
-        println!("{} runs: {verdict}", arguments.repeat);
+        let sum = format!("{} runs: {verdict}\n", arguments.repeat);
+        command::print(&sum, verdict.exit_code())?;
     }
     Ok(verdict.exit_code())
+}
+
+/// What one run came to, for people.
+fn text(seed: u64, plan: &Plan, outcome: &Outcome) -> String {
+    let drawing = outcome.counterexample.as_ref().map(|drawing| format!("{drawing}\n"));
+    format!(
+        "seed {seed}: {}\n{}\n{}  report: {}\n",
+        outcome.verdict(),
+        table(&outcome.rows),
+        drawing.unwrap_or_default(),
+        plan.directory.join("report.html").display()
+    )
 }
 
 fn parse_faults(text: &str) -> anyhow::Result<Vec<FaultKind>> {
@@ -180,7 +202,7 @@ fn plan(
         operations_per_key: arguments.operations_per_key,
         // Below this the run says little: the load hardly ever got through.
         acknowledged_min: 20 * arguments.seconds,
-        faults_min: usize::from(!faults.is_empty() && arguments.seconds >= 4),
+        faults_min: faults.len(),
     }
 }
 

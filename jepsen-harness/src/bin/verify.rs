@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::Parser;
 use jepsen_harness::binaries::{MODEL, results_directory};
 use jepsen_harness::command::{self, Failure, UNUSABLE, VOID};
 use jepsen_harness::models::{self, CheckedModel, CheckedMutant, MutantFile};
+use jepsen_harness::output;
 use jepsen_harness::progress::Progress;
 use jepsen_harness::report::{self, Report};
 use jepsen_harness::run::{Outcome, Plan, run};
@@ -88,7 +90,12 @@ async fn verify(arguments: Arguments) -> Result<u8, Failure> {
         Some(name) => Some((name, models::mutant_file(name).map_err(Failure::with(UNUSABLE))?)),
         None => None,
     };
+    if mutant.is_some() {
+        // Refused now and not after the build.
+        command::last_seed(arguments.seed, MUTANT_ATTEMPTS)?;
+    }
     let out = arguments.out.clone().unwrap_or_else(|| results_directory("verify"));
+    command::writable(&out, arguments.junit.as_deref())?;
     let mut findings = Findings::default();
     let mut progress = Progress::start();
     let exit_code = match mutant {
@@ -105,7 +112,8 @@ async fn verify(arguments: Arguments) -> Result<u8, Failure> {
             caught(name, &findings)
         }
     };
-    conclude(&arguments, &out, progress, &findings).map_err(Failure::with(VOID))?;
+    let text = conclude(&arguments, &out, progress, &findings)?;
+    command::print(&text, exit_code)?;
     Ok(exit_code)
 }
 
@@ -176,7 +184,7 @@ async fn mutated(
     let server = models::build_mutant(model, name).await.map_err(Failure::with(VOID))?;
     // A leader that does not know that it is none is where such bugs show.
     let faults = [FaultKind::IsolateLeader, FaultKind::PauseLeader];
-    for seed in arguments.seed..arguments.seed.saturating_add(MUTANT_ATTEMPTS) {
+    for seed in arguments.seed..=command::last_seed(arguments.seed, MUTANT_ATTEMPTS)? {
         let plan = plan(arguments, seed, &server, out, &faults);
         let outcome = run(&plan, &|text| progress.say(text)).await.map_err(Failure::with(VOID))?;
         let counterexample = outcome.counterexample.clone();
@@ -204,10 +212,10 @@ fn caught(name: &str, findings: &Findings) -> u8 {
         .map(|row| row.part.as_str())
         .collect();
     if missed.is_empty() {
-        eprintln!("the mutant {name} is caught");
+        output::tell(&format!("the mutant {name} is caught"));
         return Verdict::Violated.exit_code();
     }
-    eprintln!("the mutant {name} is NOT caught by: {}", missed.join(", "));
+    output::tell(&format!("the mutant {name} is NOT caught by: {}", missed.join(", ")));
     Verdict::Void.exit_code()
 }
 
@@ -227,15 +235,14 @@ fn plan(arguments: &Arguments, seed: u64, server: &Path, out: &Path, faults: &[F
     }
 }
 
-/// Prints and writes everything that was found.
+/// Writes everything that was found, and returns what to print.
 fn conclude(
     arguments: &Arguments,
     out: &Path,
     progress: Progress,
     findings: &Findings,
-) -> anyhow::Result<()> {
+) -> Result<String, Failure> {
     let seconds = progress.seconds();
-    std::fs::create_dir_all(out)?;
     let file = out.join("report.html");
     let mut command =
         format!("cargo verify --seconds {} --seed {}", arguments.seconds, arguments.seed);
@@ -244,43 +251,43 @@ fn conclude(
         command = format!("{command} --mutant {name}");
         title = format!("mutant {name}");
     }
-    report::write(
-        &file,
-        &Report {
-            title: &title,
-            command: &command,
-            seed: arguments.seed,
-            rows: &findings.rows,
-            diagrams: &findings.diagrams,
-            outcome: findings.outcome.as_ref(),
-        },
-    )?;
+    let report = Report {
+        title: &title,
+        command: &command,
+        seed: arguments.seed,
+        rows: &findings.rows,
+        diagrams: &findings.diagrams,
+        outcome: findings.outcome.as_ref(),
+    };
+    report::write(&file, &report)
+        .with_context(|| format!("cannot write {}", file.display()))
+        .map_err(Failure::with(VOID))?;
     if let Some(file) = &arguments.junit {
-        std::fs::write(file, junit("verify", &findings.rows))?;
+        command::write_junit(file, &junit("verify", &findings.rows))?;
     }
     if arguments.json {
-        println!("{}", document(arguments, findings, &file, seconds));
-        return Ok(());
+        return Ok(format!("{}\n", document(arguments, findings, &file, seconds)));
     }
+    let mut text = String::new();
     for (headline, drawing) in &findings.diagrams {
-        println!("{headline}:\n\n{drawing}");
+        text.extend([headline, ":\n\n", drawing, "\n"]);
     }
-    println!("{title}: {} ({seconds:.0} s)", overall(&findings.rows));
-    print!("{}", table(&findings.rows));
+    let verdict = overall(&findings.rows);
+    let sum = format!("{title}: {verdict} ({seconds:.0} s)\n{}", table(&findings.rows));
+    text += &sum;
     if arguments.mutant.is_none() {
         for skipped in SKIPPED {
-            println!("  skipped: {skipped}");
+            text.extend(["  skipped: ", skipped, "\n"]);
         }
     }
-    println!("  report: {}", file.display());
-    Ok(())
+    Ok(text + &format!("  report: {}\n", file.display()))
 }
 
 /// What this check does not look at, so that nobody believes it did.
 const SKIPPED: [&str; 3] = [
     "power loss: kill -9 leaves unsynced writes with the operating system (models and storage tests lose them)",
     "clock and disk faults: no fault layer yet",
-    "models beyond quick bounds: cargo model check --bounds standard",
+    "models beyond quick bounds: no such bounds exist yet",
 ];
 
 fn document(arguments: &Arguments, findings: &Findings, report: &Path, seconds: f64) -> Value {
