@@ -9,13 +9,17 @@
 //! A log that is gone may have held a vote or an acknowledged entry, and an empty one looks like
 //! that of a new node. So a store is made only when asked to (`--bootstrap`), and a node without
 //! one does not start.
+//!
+//! `node.toml` is the mark of a store that is finished: the log is made before it, the tree after
+//! it. Without it, a log in which nothing was ever written, and no tree, are what an interrupted
+//! first start leaves. It promised nothing, and `--bootstrap` goes on with it.
 
 use crate::config::Config;
 use crate::exit::Failure;
 use crate::limits::DELTA_BYTES_MAX;
 use crate::state::TableState;
 use ringleader_storage::disk::{DirectoryDisk, Disk};
-use ringleader_storage::engine::{TreeEngine, TreeOptions};
+use ringleader_storage::engine::{TreeEngine, TreeError, TreeOptions};
 use ringleader_storage::wal::{self, OpenError, Recovered, Wal};
 use ringleader_table::Tables;
 use serde::{Deserialize, Serialize};
@@ -56,26 +60,14 @@ impl Store {
     pub(crate) fn open(config: &Config, start: Start) -> Result<Self, Failure> {
         let directory = Directory(&config.data_dir);
         let identity = Identity::of(config);
-        let options = wal::Options::new(u64::from(config.id));
         if start == Start::First {
-            directory.refuse_existing()?;
-            directory.create().map_err(|it| directory.failed("create", it))?;
-            directory.write_identity(&identity)?;
+            directory.make(&identity)?;
         } else {
             directory.check_identity(&identity)?;
         }
-        // First, because the tree file is locked by whoever has it open.
-        let tree = TreeEngine::open(directory.tree(), tree_options())
-            .map_err(|it| directory.failed("tree.redb:", it))?;
-        let state = Tables::open(tree).map_err(|it| directory.failed("tree.redb:", it))?;
-        let disk: Arc<dyn Disk> = Arc::new(
-            DirectoryDisk::open(directory.log()).map_err(|it| directory.failed("open log:", it))?,
-        );
-        let in_log = |error: OpenError| directory.failed("log:", error);
-        if start == Start::First {
-            drop(Wal::create(&disk, options).map_err(in_log)?);
-        }
-        let (wal, recovered) = Wal::open(&disk, options).map_err(in_log)?;
+        // First, because the log is locked by whoever has it open, and can build a damaged tree again.
+        let (wal, recovered) = directory.open_log(config.id)?;
+        let state = directory.open_tree()?;
         if let Some(cut) = &recovered.cut {
             tracing::info!(at = cut.at.0, found = %cut.found, "cut a torn write from the log");
         }
@@ -89,6 +81,10 @@ fn tree_options() -> TreeOptions {
     TreeOptions { delta_bytes_max: DELTA_BYTES_MAX, ..TreeOptions::default() }
 }
 
+fn wal_options(owner: u8) -> wal::Options {
+    wal::Options::new(u64::from(owner))
+}
+
 impl Identity {
     fn of(config: &Config) -> Self {
         let mut group: Vec<u8> = config.replicas.iter().map(|it| it.id).collect();
@@ -97,7 +93,7 @@ impl Identity {
     }
 }
 
-/// Whether a directory holds the store of a node, or a part of one.
+/// Whether a directory holds the store of a node, finished, or a part of one.
 pub(crate) fn exists(data_dir: &Path) -> bool {
     Directory(data_dir).identity().exists()
 }
@@ -121,6 +117,62 @@ impl Directory<'_> {
         Failure::Storage(format!("storage {}: {action} {error}", self.0.display()))
     }
 
+    fn disk(&self) -> Result<Arc<dyn Disk>, Failure> {
+        let disk = DirectoryDisk::open(self.log());
+        Ok(Arc::new(disk.map_err(|it| self.failed("open log:", it))?))
+    }
+
+    fn open_log(&self, owner: u8) -> Result<(Wal, Recovered), Failure> {
+        Wal::open(&self.disk()?, wal_options(owner)).map_err(|it| self.failed("log:", it))
+    }
+
+    fn open_tree(&self) -> Result<Tables<TreeEngine>, Failure> {
+        let tree = TreeEngine::open(self.tree(), tree_options()).map_err(|error| match error {
+            TreeError::Damaged { found } => self.failed(
+                "tree.redb is damaged:",
+                format!(
+                    "{found}; the log is whole: move the file away and start again to rebuild it"
+                ),
+            ),
+            error => self.failed("tree.redb:", error),
+        })?;
+        Tables::open(tree).map_err(|it| self.failed("tree.redb:", it))
+    }
+
+    /// Makes a store, or goes on with one whose making was interrupted.
+    fn make(&self, identity: &Identity) -> Result<(), Failure> {
+        if self.identity().exists() {
+            return Err(Failure::Configuration(format!(
+                "{} holds a store already: start without --bootstrap, which is for the first start",
+                self.0.display()
+            )));
+        }
+        self.refuse_wiped(identity.id)?;
+        self.create().map_err(|it| self.failed("create", it))?;
+        let opened = Wal::open_or_create(&self.disk()?, wal_options(identity.id));
+        drop(opened.map_err(|it| self.failed("log:", it))?);
+        self.write_identity(identity)
+    }
+
+    /// Without `node.toml`: refuses what is more than the beginning of a store.
+    fn refuse_wiped(&self, owner: u8) -> Result<(), Failure> {
+        let wiped = |left| {
+            let lost = format!("but there is {left}: the node was wiped in part");
+            self.failed("node.toml is missing,", lost)
+        };
+        if self.tree().exists() {
+            return Err(wiped("a tree"));
+        }
+        if !self.log().exists() {
+            return Ok(());
+        }
+        match Wal::open(&self.disk()?, wal_options(owner)) {
+            Ok((_, log)) if log.count > 0 || log.cut.is_some() => Err(wiped("a log with records")),
+            Ok(_) | Err(OpenError::NotFound) => Ok(()),
+            Err(error) => Err(self.failed("node.toml is missing, and the log:", error)),
+        }
+    }
+
     /// Makes the directories, durably: one that a power failure takes back looks like a wiped one.
     fn create(&self) -> io::Result<()> {
         let log = self.log();
@@ -133,41 +185,28 @@ impl Directory<'_> {
         Ok(())
     }
 
-    /// A store that is there is never made again, not even where only a part of it is left.
-    fn refuse_existing(&self) -> Result<(), Failure> {
-        let log_has_files = fs::read_dir(self.log()).is_ok_and(|mut files| files.next().is_some());
-        if log_has_files || self.tree().exists() {
-            return Err(Failure::Configuration(format!(
-                "{} holds a store already: start without --bootstrap, which is for the first start",
-                self.0.display()
-            )));
-        }
-        Ok(())
-    }
-
+    /// In one step, so that the mark is there or not.
     fn write_identity(&self, identity: &Identity) -> Result<(), Failure> {
         let text = toml::to_string(identity).map_err(|it| self.failed("node.toml:", it))?;
-        let written = fs::File::create(self.identity()).and_then(|mut file| {
+        let unfinished = self.0.join("node.unfinished");
+        let written = fs::File::create(&unfinished).and_then(|mut file| {
             file.write_all(text.as_bytes())?;
             file.sync_all()?;
+            fs::rename(&unfinished, self.identity())?;
             fs::File::open(self.0)?.sync_all()
         });
         written.map_err(|it| self.failed("write node.toml:", it))
     }
 
     fn check_identity(&self, expected: &Identity) -> Result<(), Failure> {
-        let log_is_missing = !self.log().exists();
         let text = match fs::read_to_string(self.identity()) {
-            Ok(text) if !log_is_missing => text,
+            Ok(text) if self.log().exists() => text,
             Ok(_) => {
                 return Err(self.failed("the log is missing:", "the node was wiped in part"));
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound && log_is_missing => {
-                return Err(self.failed(
-                    "there is no store:",
-                    "if this node has never been started, start it with --bootstrap; if it has, \
-                     what it voted and acknowledged is lost, and it must not start",
-                ));
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.refuse_wiped(expected.id)?;
+                return Err(self.unmade());
             }
             Err(error) => return Err(self.failed("read node.toml:", error)),
         };
@@ -184,6 +223,21 @@ impl Directory<'_> {
             )));
         }
         Ok(())
+    }
+
+    /// Why a node does not start where there is no store, or the beginning of one.
+    fn unmade(&self) -> Failure {
+        if self.log().exists() {
+            return self.failed(
+                "the first start of this node did not finish:",
+                "nothing is lost, start it with --bootstrap again",
+            );
+        }
+        self.failed(
+            "there is no store:",
+            "if this node has never been started, start it with --bootstrap; if it has, what it \
+             voted and acknowledged is lost, and it must not start",
+        )
     }
 }
 
@@ -233,19 +287,92 @@ mod tests {
         assert!(!exists(&config.data_dir), "a refused start leaves nothing behind");
     }
 
+    fn made(config: &Config) -> Store {
+        Store::open(config, Start::First).map_err(|it| it.to_string()).unwrap()
+    }
+
+    fn remove(path: &Path) {
+        if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.unwrap();
+    }
+
     #[test]
     fn a_node_that_lost_a_part_of_its_store_does_not_start() {
-        for part in ["log", "node.toml"] {
+        for parts in
+            [&["log"][..], &["node.toml"], &["node.toml", "tree.redb"], &["node.toml", "log"]]
+        {
             let directory = tempfile::tempdir().unwrap();
             let config = config(directory.path(), 0);
-            drop(Store::open(&config, Start::First).map_err(|it| it.to_string()).unwrap());
-            let path = config.data_dir.join(part);
-            let removed =
-                if part == "log" { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-            removed.unwrap();
+            let mut store = made(&config);
+            store.wal.append(0, b"a vote");
+            store.wal.commit().unwrap();
+            drop(store);
+            for part in parts {
+                remove(&config.data_dir.join(part));
+            }
             let lost = refused(&config, Start::Again);
-            assert!(matches!(&lost, Failure::Storage(_)), "{lost}");
+            assert!(matches!(&lost, Failure::Storage(_)), "{parts:?}: {lost}");
+            assert!(lost.to_string().ends_with("the node was wiped in part"), "{parts:?}: {lost}");
+            refused(&config, Start::First);
         }
+    }
+
+    #[test]
+    fn a_first_start_that_was_interrupted_is_made_again() {
+        type Interrupt = fn(&Directory<'_>);
+        let interrupted: [Interrupt; 5] = [
+            |at| remove(&at.log()),
+            |at| {
+                // In the middle of making the log.
+                remove(&at.log().join("identity"));
+                fs::write(at.log().join("creating"), "").unwrap();
+                fs::write(at.log().join("000000000000.new"), "half").unwrap();
+            },
+            |at| fs::write(at.log().join("creating"), "").unwrap(),
+            |at| fs::write(at.0.join("node.unfinished"), "id = ").unwrap(),
+            |_| {},
+        ];
+        for (step, interrupt) in interrupted.into_iter().enumerate() {
+            let data = tempfile::tempdir().unwrap();
+            let config = config(data.path(), 0);
+            drop(made(&config));
+            let directory = Directory(&config.data_dir);
+            remove(&directory.identity());
+            remove(&directory.tree());
+            interrupt(&directory);
+            assert!(!exists(&config.data_dir));
+            let unmade = refused(&config, Start::Again).to_string();
+            assert!(unmade.contains("--bootstrap"), "{step}: {unmade}");
+            drop(made(&config));
+            assert!(Store::open(&config, Start::Again).is_ok(), "{step}");
+        }
+    }
+
+    #[test]
+    fn a_first_start_that_ended_between_its_mark_and_the_tree_has_been_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = config(directory.path(), 0);
+        drop(made(&config));
+        remove(&config.data_dir.join("tree.redb"));
+        fs::write(config.data_dir.join("tree.unfinished"), [0; 5000]).unwrap();
+        assert!(refused(&config, Start::First).to_string().contains("start without --bootstrap"));
+        assert!(Store::open(&config, Start::Again).is_ok());
+    }
+
+    #[test]
+    fn a_damaged_tree_is_named_with_what_to_do() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = config(directory.path(), 0);
+        drop(made(&config));
+        let tree = config.data_dir.join("tree.redb");
+        fs::File::options().write(true).open(&tree).unwrap().set_len(100_000).unwrap();
+        let damaged = refused(&config, Start::Again);
+        assert!(matches!(&damaged, Failure::Storage(_)), "{damaged}");
+        let text = damaged.to_string();
+        let expected = "; the log is whole: move the file away and start again to rebuild it";
+        assert!(text.contains(": tree.redb is damaged: ") && text.ends_with(expected), "{text}");
+        assert!(!text.contains('\n'), "{text}");
+        fs::rename(&tree, config.data_dir.join("tree.damaged")).unwrap();
+        assert!(Store::open(&config, Start::Again).is_ok());
     }
 
     #[test]
