@@ -233,6 +233,9 @@ fn operations_row(plan: &Plan, counts: Counts) -> Row {
 
 fn faults_row(plan: &Plan, strikes: &[PlannedFault], faults: &[FaultReport]) -> Row {
     const PART: &str = "faults had an effect";
+    if plan.faults.is_empty() {
+        return Row::new(PART, Verdict::Holds, "none was asked for");
+    }
     let idle: Vec<String> = faults
         .iter()
         .filter_map(|fault| match &fault.effect {
@@ -273,5 +276,45 @@ fn history_row(judgement: &Judgement) -> Row {
         Judgement::Undecided { reason } => {
             Row::new(PART, Verdict::Void, format!("undecided: {reason}"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(kinds: &[FaultKind], struck: &[FaultKind]) -> Row {
+        let plan = Plan {
+            server: "ringleader".into(),
+            directory: "out".into(),
+            load_time: Duration::from_secs(8),
+            faults: kinds.to_vec(),
+            seed: 1,
+            load: Load { clients: 1, rate: 1, timeout: Duration::from_secs(1) },
+            keys: 1,
+            operations_per_key: 1,
+            acknowledged_min: 0,
+            faults_min: kinds.len(),
+        };
+        let report = |kind: &FaultKind| FaultReport {
+            kind: kind.name().into(),
+            node: None,
+            start_ns: 0,
+            end_ns: 1,
+            recovered_ns: 2,
+            effect: Effect::Measured("it hurt".into()),
+        };
+        faults_row(&plan, &[], &struck.iter().map(report).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_kind_that_never_struck_voids_the_run_and_is_named() {
+        let kinds = [FaultKind::Kill, FaultKind::Pause, FaultKind::Mute];
+        assert_eq!(row(&kinds, &kinds).verdict, Verdict::Holds);
+        let void = row(&kinds, &kinds[..1]);
+        assert_eq!(void.verdict, Verdict::Void);
+        assert!(void.detail.ends_with("never: pause, mute; at least 3 wanted"), "{}", void.detail);
+        assert_eq!(row(&[FaultKind::Kill], &[]).verdict, Verdict::Void);
+        assert_eq!(row(&[], &[]).verdict, Verdict::Holds);
     }
 }

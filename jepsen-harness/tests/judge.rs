@@ -88,6 +88,14 @@ fn a_legal_history_is_acquitted() {
 }
 
 #[test]
+fn faults_without_operations_are_neither_legal_nor_illegal() {
+    let story = Story::new();
+    story.recorder.fault("kill-all", None, Phase::Start);
+    story.recorder.fault("kill-all", None, Phase::End);
+    assert!(matches!(story.judge(), Judgement::Undecided { .. }));
+}
+
+#[test]
 fn a_stale_read_is_convicted_and_named() {
     let story = legal_story();
     story.tell(4, &get(), &read(Some(3)));

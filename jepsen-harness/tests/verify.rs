@@ -6,7 +6,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -57,17 +57,24 @@ fn stage() -> TempDir {
 }
 
 fn verify(stage: &TempDir, arguments: &[&str]) -> Ended {
-    let output = Command::new(stage.path().join("verify"))
+    ended(&command(stage, arguments).output().unwrap())
+}
+
+fn command(stage: &TempDir, arguments: &[&str]) -> Command {
+    let mut command = Command::new(stage.path().join("verify"));
+    command
         .args(arguments)
         .args(["--seconds", "4", "--out", "../results"])
         .current_dir(stage.path().join("checkout"))
         // Not through cargo: the neighbours are taken.
         .env_remove("CARGO")
-        .env_remove("CARGO_MANIFEST_DIR")
-        .output()
-        .unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+        .env_remove("CARGO_MANIFEST_DIR");
+    command
+}
+
+fn ended(output: &Output) -> Ended {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    Ended { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
 }
 
 #[test]
@@ -102,4 +109,21 @@ fn verdicts_become_documents_and_exit_codes() {
     let harmless = verify(&stage, &["--mutant", "harmless"]);
     assert_eq!(harmless.code, Some(3), "{}", harmless.stderr);
     assert!(harmless.stderr.contains("the mutant harmless is NOT caught"), "{}", harmless.stderr);
+}
+
+#[test]
+fn a_verdict_that_nobody_gets_is_an_error() {
+    let stage = stage();
+    let into = |stdout: Stdio| {
+        let mut command = command(&stage, &["--mutant", "harmless"]);
+        let running = command.stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
+        ended(&running.wait_with_output().unwrap())
+    };
+    let full = into(fs::File::options().write(true).open("/dev/full").unwrap().into());
+    assert_eq!(full.code, Some(2));
+    assert!(full.stderr.contains("error: cannot write to standard output: "), "{}", full.stderr);
+
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    assert_eq!(into(writer.into()).code, Some(3), "the reader has read enough");
 }
