@@ -129,6 +129,20 @@ impl Config {
         if !ids.contains_key(&self.id) {
             return Err(format!("id: {} is not among the replicas", self.id));
         }
+        let mut addresses: BTreeMap<&str, u8> = BTreeMap::new();
+        for (&id, &address) in &ids {
+            if let Some(other) = addresses.insert(address, id) {
+                return Err(format!("replicas: {other} and {id} have the same address {address}"));
+            }
+        }
+        if self.data_dir.as_os_str().is_empty() {
+            return Err("data_dir: it is empty".to_owned());
+        }
+        self.check_ports()?;
+        self.check_times()
+    }
+
+    fn check_ports(&self) -> Result<(), String> {
         for (name, address) in
             [("api_address", self.api_address), ("peer_address", self.peer_address)]
         {
@@ -136,6 +150,13 @@ impl Config {
                 return Err(format!("{name}: port 0 would be another one at each start"));
             }
         }
+        if self.api_address == self.peer_address {
+            return Err(format!("api_address: {} is the peer_address too", self.api_address));
+        }
+        Ok(())
+    }
+
+    fn check_times(&self) -> Result<(), String> {
         if self.heartbeat_interval_ms == 0 || self.election_timeout_ms > 60_000 {
             return Err(
                 "heartbeat_interval_ms: at least 1; election_timeout_ms: at most 60000".to_owned()
@@ -236,6 +257,9 @@ mod tests {
         check("id = 1\n        data", "id = 2\n        data", "id: 2 is not among the replicas");
         check("id = 0", "id = 1", "replicas: an id occurs twice");
         check("id = 0", "id = 64", "replicas: id 64 is not below 64");
+        check("7000", "7001", "replicas: 0 and 1 have the same address 127.0.0.1:7001");
+        check("8001", "7001", "api_address: 127.0.0.1:7001 is the peer_address too");
+        check("data/1", "", "data_dir: it is empty");
         check("8001", "0", "api_address: port 0 would be another one at each start");
         check(
             "id = 1\n        data",

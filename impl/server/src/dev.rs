@@ -64,23 +64,28 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 async fn dev(arguments: &Arguments) -> Result<(), Failure> {
     let nodes = if arguments.single { 1 } else { NODES };
-    let known = known_cluster(&arguments.data, nodes)?;
-    let configs = configurations(arguments, nodes)?;
+    // Absolute, so that what is written and printed holds in any working directory.
+    let data = std::path::absolute(&arguments.data)
+        .map_err(|error| in_data(&arguments.data, "find", error))?;
+    fs::create_dir_all(&data).map_err(|error| in_data(&data, "create", error))?;
+    let _lock = lock(&data)?;
+    let known = known_cluster(&data, nodes)?;
+    let configs = configurations(&data, arguments.port, nodes)?;
     let mut running = JoinSet::new();
     // Dropping a node's standard input tells it to stop; so does our own end, however it comes.
     let mut stdins = Vec::new();
     for config in &configs {
         let first = !known && !store::exists(&config.data_dir);
-        let node = start(&arguments.data, config, first).await?;
+        let node = start(&data, config, first).await?;
         println!("node {}  http://{}  (process {})", config.id, config.api_address, node.process);
         stdins.push(node.stdin);
         running.spawn(wait(config.id, node.child));
     }
     if !known {
-        remember_cluster(&arguments.data, nodes)?;
+        remember_cluster(&data, nodes)?;
     }
-    greet(arguments, &configs);
-    watch(&mut running, &arguments.data).await?;
+    greet(&data, &configs);
+    watch(&mut running, &data).await?;
     drop(stdins);
     println!("stopping");
     let stopped = timeout(STOP_TIMEOUT, async { while running.join_next().await.is_some() {} });
@@ -93,6 +98,21 @@ async fn dev(arguments: &Arguments) -> Result<(), Failure> {
 
 fn in_data(data: &Path, action: &str, error: impl std::fmt::Display) -> Failure {
     Failure::Configuration(format!("{}: {action}: {error}", data.display()))
+}
+
+/// Keeps a second `dev` off a directory: it would write other ports into the files of a cluster that
+/// runs. The lock goes with the process.
+fn lock(data: &Path) -> Result<fs::File, Failure> {
+    let path = data.join("dev.lock");
+    let file = fs::File::options().create(true).append(true).open(&path);
+    let file = file.map_err(|error| in_data(&path, "open", error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => {
+            Err(Failure::Configuration(format!("{} is in use by another dev", data.display())))
+        }
+        Err(fs::TryLockError::Error(error)) => Err(in_data(&path, "lock", error)),
+    }
 }
 
 /// Whether the directory holds a cluster that has started before.
@@ -122,11 +142,9 @@ fn remember_cluster(data: &Path, nodes: u8) -> Result<(), Failure> {
 }
 
 /// Chooses ports and writes each node's configuration.
-fn configurations(arguments: &Arguments, nodes: u8) -> Result<Vec<Config>, Failure> {
+fn configurations(data: &Path, port: u16, nodes: u8) -> Result<Vec<Config>, Failure> {
     assert!(usize::from(nodes) <= REPLICAS_MAX, "a cluster is one group");
-    let data = &arguments.data;
-    fs::create_dir_all(data).map_err(|error| in_data(data, "create", error))?;
-    let api: Vec<SocketAddr> = (0..nodes).map(|id| local(arguments.port + u16::from(id))).collect();
+    let api: Vec<SocketAddr> = (0..nodes).map(|id| local(port + u16::from(id))).collect();
     for address in &api {
         TcpListener::bind(address)
             .map_err(|error| Failure::Configuration(format!("port {}: {error}", address.port())))?;
@@ -213,9 +231,9 @@ async fn wait(id: u8, mut child: Child) -> (u8, io::Result<ExitStatus>) {
     (id, child.wait().await)
 }
 
-fn greet(arguments: &Arguments, configs: &[Config]) {
+fn greet(data: &Path, configs: &[Config]) {
     let endpoint = format!("http://{}", configs[0].api_address);
-    println!("data in {}", arguments.data.display());
+    println!("data in {}", data.display());
     println!("ready; ctrl-C stops. Try:");
     println!(
         "  AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any AWS_REGION=local aws dynamodb \
@@ -244,10 +262,35 @@ async fn watch(
         };
         let Ok((id, status)) = ended else { continue };
         let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+        let binary = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("ringleader"));
         println!(
-            "node {id} died ({status}); log in {}; to start it again: ringleader serve --config {}",
+            "node {id} died ({status}); log in {}; to start it again: {} serve --config {}",
             data.join(format!("node-{id}.log")).display(),
-            config_path(data, id).display()
+            in_shell(&binary),
+            in_shell(&config_path(data, id))
         );
+    }
+}
+
+/// A path as one word of a shell's command line.
+fn in_shell(path: &Path) -> String {
+    let path = path.display().to_string();
+    let plain = |it: char| it.is_alphanumeric() || "/._-+".contains(it);
+    if path.chars().all(plain) { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_one_word_in_a_shell() {
+        for (path, word) in [
+            ("/a/node-0.toml", "/a/node-0.toml"),
+            ("/a b/$c", "'/a b/$c'"),
+            ("/it's", r"'/it'\''s'"),
+        ] {
+            assert_eq!(in_shell(Path::new(path)), word);
+        }
     }
 }

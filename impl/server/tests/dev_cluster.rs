@@ -22,7 +22,7 @@ impl Dev {
         let port = free.local_addr().unwrap().port().min(65_533);
         drop(free);
         let mut process = Command::new(env!("CARGO_BIN_EXE_ringleader"))
-            .args(["dev", "--single", "--data", "data", "--port", &port.to_string()])
+            .args(["dev", "--single", "--data", DATA, "--port", &port.to_string()])
             .current_dir(directory)
             .stdout(Stdio::piped())
             .spawn()
@@ -64,6 +64,9 @@ impl Dev {
     }
 }
 
+/// With a space, because paths have them.
+const DATA: &str = "my data";
+
 const TABLE: &str = r#"{"TableName":"songs","BillingMode":"PAY_PER_REQUEST",
     "AttributeDefinitions":[{"AttributeName":"id","AttributeType":"S"}],
     "KeySchema":[{"AttributeName":"id","KeyType":"HASH"}]}"#;
@@ -94,14 +97,61 @@ fn nodes_end_with_a_parent_that_is_killed() {
 }
 
 #[test]
-fn a_cluster_whose_last_node_died_says_so_and_ends() {
+fn a_second_dev_in_the_same_directory_touches_nothing() {
     let directory = tempfile::tempdir().unwrap();
-    let mut dev = Dev::start(directory.path());
+    let dev = Dev::start(directory.path());
+    let config = directory.path().join(DATA).join("node-0.toml");
+    let before = std::fs::read(&config).unwrap();
+    let second = Command::new(env!("CARGO_BIN_EXE_ringleader"))
+        .args(["dev", "--single", "--data", DATA, "--port", "65000"])
+        .current_dir(directory.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(second.stderr).unwrap();
+    assert_eq!((second.status.code(), said.lines().count()), (Some(2), 1), "{said}");
+    assert!(said.ends_with("my data is in use by another dev\n"), "{said}");
+    assert_eq!(std::fs::read(&config).unwrap(), before);
+    dev.stop();
+}
+
+#[test]
+fn a_first_start_that_was_killed_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    // What a kill leaves in the middle of making a log.
+    let log = directory.path().join(DATA).join("node-0").join("log");
+    std::fs::create_dir_all(&log).unwrap();
+    std::fs::write(log.join("creating"), "").unwrap();
+    std::fs::write(log.join("000000000000.new"), "half").unwrap();
+    Dev::start(directory.path()).stop();
+}
+
+/// The process of the only node.
+fn node_of(dev: &Dev) -> Pid {
     let children = format!("/proc/{0}/task/{0}/children", dev.process.id());
     let node = std::fs::read_to_string(children).unwrap();
-    let node = Pid::from_raw(node.trim().parse().unwrap()).unwrap();
-    kill_process(node, Signal::KILL).unwrap();
+    Pid::from_raw(node.trim().parse().unwrap()).unwrap()
+}
+
+#[test]
+fn a_cluster_whose_last_node_died_says_so_and_how_to_go_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut dev = Dev::start(directory.path());
+    kill_process(node_of(&dev), Signal::KILL).unwrap();
     let said = dev.says("node 0 died");
-    assert!(said.contains("SIGKILL") && said.contains("ringleader serve --config"), "{said}");
+    assert!(said.contains("SIGKILL"), "{said}");
     assert_eq!(dev.process.wait().unwrap().code(), Some(4));
+    let (_, line) = said.split_once("to start it again: ").unwrap();
+    // Pasted into a shell that is elsewhere.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let mut node = Command::new("sh")
+        .args(["-c", &format!("exec {line} --stop-with-stdin")])
+        .current_dir(elsewhere.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let ready = BufReader::new(node.stdout.take().unwrap()).lines().next().unwrap().unwrap();
+    assert!(ready.starts_with("ringleader node 0 ready: "), "{ready}");
+    drop(node.stdin.take());
+    assert!(node.wait().unwrap().success());
 }
