@@ -127,14 +127,14 @@ impl Directory<'_> {
     }
 
     fn open_tree(&self) -> Result<Tables<TreeEngine>, Failure> {
-        let tree = TreeEngine::open(self.tree(), tree_options()).map_err(|error| match error {
-            TreeError::Damaged { found } => self.failed(
-                "tree.redb is damaged:",
-                format!(
-                    "{found}; the log is whole: move the file away and start again to rebuild it"
-                ),
-            ),
-            error => self.failed("tree.redb:", error),
+        let tree = TreeEngine::open(self.tree(), tree_options());
+        let tree = tree.map_err(|error| {
+            if let TreeError::Damaged { found } = error {
+                let advice = "the log is whole: move the file away and start again to rebuild it";
+                self.failed("tree.redb is damaged:", format!("{found}; {advice}"))
+            } else {
+                self.failed("tree.redb:", error)
+            }
         })?;
         Tables::open(tree).map_err(|it| self.failed("tree.redb:", it))
     }

@@ -102,12 +102,10 @@ fn tree<E: Into<redb::Error>>(error: E) -> TreeError {
 /// Tells what is wrong with a file apart from what is wrong with the machine: that one may be right
 /// at the next start, and says nothing about the file.
 fn at_open(error: redb::Error) -> TreeError {
-    let of_machine = match &error {
-        redb::Error::DatabaseAlreadyOpen => true,
-        redb::Error::Io(error) => {
-            !matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData)
-        }
-        _ => false,
+    let of_machine = if let redb::Error::Io(error) = &error {
+        !matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData)
+    } else {
+        matches!(error, redb::Error::DatabaseAlreadyOpen)
     };
     if of_machine {
         TreeError::Tree(Box::new(error))
@@ -120,7 +118,7 @@ fn at_open(error: redb::Error) -> TreeError {
 fn on_unchecked<T>(work: impl FnOnce() -> Result<T, DatabaseError>) -> Result<T, TreeError> {
     match caught(work) {
         Ok(done) => done.map_err(|error| at_open(error.into())),
-        Err(found) => Err(TreeError::Damaged { found }),
+        Err(said) => Err(TreeError::Damaged { found: format!("redb cannot read it: {said}") }),
     }
 }
 
