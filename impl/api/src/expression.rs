@@ -4,5 +4,4 @@ pub(crate) mod condition;
 mod cursor;
 pub(crate) mod placeholders;
 pub(crate) mod projection;
-mod reserved;
 mod token;

@@ -353,8 +353,6 @@ fn wrong_conditions_are_refused_in_the_words_of_the_api() {
             "",
             "The function is not allowed to be used this way in an expression; function: attribute_exists",
         ),
-        ("name = :v", five, "Attribute name is a reserved keyword; reserved keyword: name"),
-        ("a.Value = :v", five, "Attribute name is a reserved keyword; reserved keyword: Value"),
         (
             "attribute_exists(a, b)",
             "",

@@ -4,7 +4,6 @@
 //! is remembered until the end of the text is reached.
 
 use super::placeholders::Placeholders;
-use super::reserved::is_reserved;
 use super::token::{Token, TokenKind, tokens};
 use ringleader_item::limits::{EXPRESSION_SIZE_MAX, PATH_LENGTH_MAX};
 use ringleader_item::{Path, PathElement};
@@ -128,12 +127,6 @@ impl<'t, 'p, 'r> Cursor<'t, 'p, 'r> {
         match token.kind {
             TokenKind::Word if !KEYWORDS.iter().any(|word| is_keyword(token.text, word)) => {
                 self.next += 1;
-                if is_reserved(token.text) {
-                    self.mean(format!(
-                        "Attribute name is a reserved keyword; reserved keyword: {}",
-                        token.text
-                    ));
-                }
                 Ok(Some(token.text.to_owned()))
             }
             TokenKind::NamePlaceholder => {
