@@ -13,6 +13,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -64,6 +65,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 async fn dev(arguments: &Arguments) -> Result<(), Failure> {
     let nodes = if arguments.single { 1 } else { NODES };
+    // Before anything is said: who hears "ready" may stop us at once.
+    let mut asked = Asked::listen()?;
     // Absolute, so that what is written and printed holds in any working directory.
     let data = std::path::absolute(&arguments.data)
         .map_err(|error| in_data(&arguments.data, "find", error))?;
@@ -74,18 +77,30 @@ async fn dev(arguments: &Arguments) -> Result<(), Failure> {
     let mut running = JoinSet::new();
     // Dropping a node's standard input tells it to stop; so does our own end, however it comes.
     let mut stdins = Vec::new();
-    for config in &configs {
-        let first = !known && !store::exists(&config.data_dir);
-        let node = start(&data, config, first).await?;
-        println!("node {}  http://{}  (process {})", config.id, config.api_address, node.process);
-        stdins.push(node.stdin);
-        running.spawn(wait(config.id, node.child));
+    let started = async {
+        for config in &configs {
+            let first = !known && !store::exists(&config.data_dir);
+            let node = start(&data, config, first).await?;
+            println!(
+                "node {}  http://{}  (process {})",
+                config.id, config.api_address, node.process
+            );
+            stdins.push(node.stdin);
+            running.spawn(wait(config.id, node.child));
+        }
+        Ok(())
+    };
+    let is_up = tokio::select! {
+        started = started => started.map(|()| true)?,
+        () = asked.to_stop() => false,
+    };
+    if is_up {
+        if !known {
+            remember_cluster(&data, nodes)?;
+        }
+        greet(&data, &configs);
+        watch(&mut running, &mut asked, &data).await?;
     }
-    if !known {
-        remember_cluster(&data, nodes)?;
-    }
-    greet(&data, &configs);
-    watch(&mut running, &data).await?;
     drop(stdins);
     println!("stopping");
     let stopped = timeout(STOP_TIMEOUT, async { while running.join_next().await.is_some() {} });
@@ -183,10 +198,26 @@ fn config_path(data: &Path, id: u8) -> PathBuf {
     data.join(format!("node-{id}.toml"))
 }
 
+/// Where peers' ports are taken from: below the ephemeral range (32768 on Linux, 49152 elsewhere), so
+/// that no outgoing connection of this machine takes a node's port before the node does.
+const PEER_PORTS: std::ops::Range<u16> = 10_000..32_768;
+
 /// Ports that are free now: held together, so that they differ, then let go.
 fn free_ports(count: u8) -> io::Result<Vec<SocketAddr>> {
-    let held: io::Result<Vec<_>> = (0..count).map(|_| TcpListener::bind(local(0))).collect();
-    held?.iter().map(TcpListener::local_addr).collect()
+    // Two clusters that start at the same time begin at different places.
+    let start = std::process::id().wrapping_mul(7) % u32::from(PEER_PORTS.end - PEER_PORTS.start);
+    let start = PEER_PORTS.start + u16::try_from(start).expect("less than a u16");
+    let mut held = Vec::new();
+    for port in (start..PEER_PORTS.end).chain(PEER_PORTS.start..start) {
+        if held.len() == usize::from(count) {
+            break;
+        }
+        held.extend(TcpListener::bind(local(port)));
+    }
+    if held.len() < usize::from(count) {
+        return Err(io::Error::from(io::ErrorKind::AddrInUse));
+    }
+    held.iter().map(TcpListener::local_addr).collect()
 }
 
 /// A node that is ready.
@@ -243,18 +274,40 @@ fn greet(data: &Path, configs: &[Config]) {
     );
 }
 
+/// The signals that ask us to stop.
+struct Asked {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Asked {
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| {
+            signal(kind)
+                .map_err(|error| Failure::Configuration(format!("cannot catch signals: {error}")))
+        };
+        let (terminate, interrupt) =
+            (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+        Ok(Self { terminate, interrupt })
+    }
+
+    async fn to_stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
 /// Reports nodes that die, until we are asked to stop or none is left.
 async fn watch(
     running: &mut JoinSet<(u8, io::Result<ExitStatus>)>,
+    asked: &mut Asked,
     data: &Path,
 ) -> Result<(), Failure> {
-    let mut terminate =
-        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-            .map_err(|error| Failure::Configuration(format!("cannot catch signals: {error}")))?;
     loop {
         let ended = tokio::select! {
-            _ = tokio::signal::ctrl_c() => return Ok(()),
-            _ = terminate.recv() => return Ok(()),
+            () = asked.to_stop() => return Ok(()),
             ended = running.join_next() => ended,
         };
         let Some(ended) = ended else {

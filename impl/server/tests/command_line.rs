@@ -1,6 +1,8 @@
 //! What the binary says to who misuses it: one line, and the exit code that says whose fault it is.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod port;
+
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
@@ -31,7 +33,7 @@ fn a_configuration_is_printed_as_it_is_in_effect() {
 
 /// A configuration whose API port is this one.
 fn write_config(directory: &Path, api_port: u16) {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = format!("127.0.0.1:{}", port::free());
     let text = format!(
         "id = 0\ndata_dir = \"data\"\napi_address = \"127.0.0.1:{api_port}\"\n\
          peer_address = \"{free}\"\n[[replicas]]\nid = 0\naddress = \"{free}\"\n"
@@ -71,8 +73,7 @@ fn a_taken_port_is_named_and_nothing_is_touched() {
 #[test]
 fn a_node_without_a_store() {
     let directory = tempfile::tempdir().unwrap();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    write_config(directory.path(), free.port());
+    write_config(directory.path(), port::free());
     let (code, said) = ringleader(&SERVE, directory.path());
     assert_eq!((code, said.lines().count()), (4, 1), "{said}");
     assert!(said.starts_with("ringleader: storage data: there is no store: "), "{said}");
@@ -100,7 +101,7 @@ fn a_cluster_whose_port_is_taken() {
 #[test]
 fn a_node_that_does_not_answer() {
     let directory = tempfile::tempdir().unwrap();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let free = format!("127.0.0.1:{}", port::free());
     let (code, said) = ringleader(&["status", "--endpoint", &free], directory.path());
     assert_eq!((code, said), (3, format!("ringleader: no answer from {free}\n")));
 }

@@ -2,9 +2,11 @@
 //! with it when it ends, however it ends.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod port;
+
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Lines, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
@@ -17,10 +19,7 @@ struct Dev {
 
 impl Dev {
     fn start(directory: &Path) -> Self {
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        // Below the last two ports, which it would take for three nodes.
-        let port = free.local_addr().unwrap().port().min(65_533);
-        drop(free);
+        let port = port::free();
         let mut process = Command::new(env!("CARGO_BIN_EXE_ringleader"))
             .args(["dev", "--single", "--data", DATA, "--port", &port.to_string()])
             .current_dir(directory)
@@ -123,6 +122,15 @@ fn a_first_start_that_was_killed_goes_on() {
     std::fs::write(log.join("creating"), "").unwrap();
     std::fs::write(log.join("000000000000.new"), "half").unwrap();
     Dev::start(directory.path()).stop();
+}
+
+#[test]
+fn a_cluster_can_be_stopped_as_soon_as_it_says_anything() {
+    // Each time the signal comes at another moment after the line.
+    for _ in 0..10 {
+        let directory = tempfile::tempdir().unwrap();
+        Dev::start(directory.path()).stop();
+    }
 }
 
 /// The process of the only node.
