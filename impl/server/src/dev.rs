@@ -92,7 +92,7 @@ async fn dev(arguments: &Arguments) -> Result<(), Failure> {
     };
     let is_up = tokio::select! {
         started = started => started.map(|()| true)?,
-        () = asked.to_stop() => false,
+        () = asked.stop() => false,
     };
     if is_up {
         if !known {
@@ -291,7 +291,7 @@ impl Asked {
         Ok(Self { terminate, interrupt })
     }
 
-    async fn to_stop(&mut self) {
+    async fn stop(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
@@ -307,7 +307,7 @@ async fn watch(
 ) -> Result<(), Failure> {
     loop {
         let ended = tokio::select! {
-            () = asked.to_stop() => return Ok(()),
+            () = asked.stop() => return Ok(()),
             ended = running.join_next() => ended,
         };
         let Some(ended) = ended else {
