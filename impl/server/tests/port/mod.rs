@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// does, and tests that run side by side seldom try the same.
 pub(crate) fn free() -> u16 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let seed = std::process::id().wrapping_mul(7_919).wrapping_add(now.subsec_nanos() / 1_000);
+    let seed = std::process::id().wrapping_mul(7_919).wrapping_add(now.subsec_micros());
     (0..1_000)
         .map(|attempt: u32| {
             4_000 + u16::try_from((seed.wrapping_add(attempt * 31)) % 6_000).unwrap()

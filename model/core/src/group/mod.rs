@@ -33,25 +33,28 @@
 //! * `APPLY-1` a replica applies only what is committed and durable in its own log.
 //! * `READ-1` a read returns the effect of every write that was answered before it was asked.
 
+mod config;
 mod disk;
 mod election;
 pub mod invariant;
 mod log;
+mod message;
 mod read_index;
 mod replication;
 mod symmetry;
 #[cfg(test)]
 mod tests;
 
+pub use config::{AnnounceCommit, AtElection, Config};
 pub use log::{Entry, Log, Payload};
+pub use message::{Answer, Ask, Durable, Message, Request, Timer, Told, Write};
 pub use replication::{Flow, Progress};
 pub use symmetry::Rename;
 
-use crate::ids::{IoNumber, LogEnd, LogIndex, ReplicaId, RequestId, Term, Tick};
+use crate::ids::{IoNumber, LogIndex, ReplicaId, RequestId, Term, Tick};
 use crate::machine::{Effect, Effects, Input, Machine, Recovered};
 use crate::quorum::ReplicaSet;
 use alloc::collections::{BTreeMap, VecDeque};
-use alloc::vec::Vec;
 use core::fmt::Debug;
 use core::hash::Hash;
 use disk::Durability;
@@ -60,247 +63,6 @@ use read_index::Reads;
 /// No group gets there, at a campaign a millisecond for thousands of years. Keeps a garbled term
 /// from using them up.
 const TERM_MAX: Term = Term(1 << 48);
-
-/// Who a replica is, and the limits and options of its group.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Config {
-    /// This replica.
-    pub id: ReplicaId,
-    /// The members of the group.
-    pub voters: ReplicaSet,
-    /// A follower campaigns after hearing from no leader for this long, plus jitter of the same
-    /// size (section 9.3).
-    pub election_timeout: Tick,
-    /// A leader speaks to each peer at least this often.
-    pub heartbeat_interval: Tick,
-    /// Most entries in one append. Bounds a message; a peer that lags gets several.
-    pub append_entries_max: u64,
-    /// No further append is sent to a peer that has this many entries unacknowledged. The last
-    /// one sent may exceed it, by less than [`Config::append_entries_max`].
-    pub inflight_entries_max: u64,
-    /// What a new leader does first.
-    pub at_election: AtElection,
-    /// When followers learn that the commit index moved.
-    pub announce_commit: AnnounceCommit,
-}
-
-/// What a new leader does first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum AtElection {
-    /// Appends an empty entry, and so commits what older terms left behind (section 8).
-    AppendNoOp,
-    /// Waits for the first command. Reads wait too.
-    Wait,
-}
-
-/// When followers learn that the commit index moved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum AnnounceCommit {
-    /// By a message of its own, at once.
-    AtOnce,
-    /// With the next append or heartbeat.
-    WithNextAppend,
-}
-
-/// What replicas say to each other. Messages may be lost, delayed, reordered and duplicated.
-/// They hold neither times nor I/O numbers: saying a thing twice is saying the same.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum Message<C> {
-    /// "Vote for me in `term`; my log ends at `log_end`."
-    RequestVote {
-        /// The candidate's term.
-        term: Term,
-        /// Where the candidate's log ends.
-        log_end: LogEnd,
-    },
-    /// "You have my vote in `term`."
-    Vote {
-        /// The term voted in.
-        term: Term,
-    },
-    /// "I lead `term`. After `prev` my log continues with `entries`; `commit` is committed."
-    Append {
-        /// The leader's term.
-        term: Term,
-        /// The entry before the first of `entries`.
-        prev: LogEnd,
-        /// May be empty: then it asks whether you hold `prev`.
-        entries: Vec<Entry<C>>,
-        /// The leader's commit index.
-        commit: LogIndex,
-    },
-    /// "In `term`, my durable log is the same as yours up to `matched`."
-    Appended {
-        /// The leader's term.
-        term: Term,
-        /// The last entry that the append verified.
-        matched: LogIndex,
-    },
-    /// "In `term`, I do not hold your entry `prev`; try after `hint`."
-    Rejected {
-        /// The leader's term.
-        term: Term,
-        /// The `prev.index` of the append that did not fit.
-        prev: LogIndex,
-        /// Below `prev`: the latest entry that may match.
-        hint: LogIndex,
-    },
-    /// "Do you still follow me in `term`? This is round `round`."
-    Confirm {
-        /// The leader's term.
-        term: Term,
-        /// Counts the leader's rounds in its term, from 1.
-        round: u64,
-    },
-    /// "When your round `round` reached me I knew of no term above `term`."
-    Confirmed {
-        /// The leader's term.
-        term: Term,
-        /// The round.
-        round: u64,
-    },
-    /// "What you said is outdated: there is a `term`."
-    NewerTerm {
-        /// The speaker's term.
-        term: Term,
-    },
-}
-
-impl<C> Message<C> {
-    /// The term in which it was said.
-    #[must_use]
-    pub fn term(&self) -> Term {
-        match *self {
-            Self::RequestVote { term, .. }
-            | Self::Vote { term }
-            | Self::Append { term, .. }
-            | Self::Appended { term, .. }
-            | Self::Rejected { term, .. }
-            | Self::Confirm { term, .. }
-            | Self::Confirmed { term, .. }
-            | Self::NewerTerm { term } => term,
-        }
-    }
-}
-
-/// What the host asks of its replica. Only a leader accepts.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Request<C> {
-    /// Append this command, and answer with what applying it returns ([`Ask::AnswerFrom`]).
-    Write(C),
-    /// Say when the state machine may be read ([`Ask::ReadReady`]).
-    Read,
-}
-
-/// How a request ends when it does not end in the state machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum Answer {
-    /// The request has had and will have no effect: this replica does not lead (any more).
-    NotLeader {
-        /// Who does, as far as this replica knows.
-        leader: Option<ReplicaId>,
-    },
-    /// The command is in the log of a leader that was deposed: it may be committed, or not.
-    Unknown,
-}
-
-/// The timers of a replica.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum Timer {
-    /// No leader was heard from.
-    Election,
-    /// A leader has to speak.
-    Heartbeat,
-}
-
-/// One atomic I/O of a replica.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum Write<C> {
-    /// The current term, and the vote in it.
-    Ballot {
-        /// The highest term seen.
-        term: Term,
-        /// Who got this replica's vote in it.
-        vote: Option<ReplicaId>,
-    },
-    /// The log up to `after`, continued with `entries`. What followed before is gone: truncation
-    /// and append are one I/O.
-    Append {
-        /// The last entry that stays.
-        after: LogIndex,
-        /// What follows it.
-        entries: Vec<Entry<C>>,
-    },
-}
-
-/// What the disk of a replica holds.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Durable<C> {
-    /// The highest term seen.
-    pub term: Term,
-    /// Who got this replica's vote in `term`.
-    pub vote: Option<ReplicaId>,
-    /// The log. A driver may release payloads that its state machine has durably applied.
-    pub log: Log<C>,
-}
-
-impl<C> Default for Durable<C> {
-    fn default() -> Self {
-        Self { term: Term(0), vote: None, log: Log::default() }
-    }
-}
-
-/// What a replica asks of its host.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Ask {
-    /// Apply the entries up to here, in order, and say so by [`Told::Applied`]. They are
-    /// committed, and durable in this replica's log.
-    Apply {
-        /// The last entry to apply.
-        upto: LogIndex,
-    },
-    /// Answer the request with what applying the entry at `index` returns. Comes before the
-    /// [`Ask::Apply`] that covers `index`.
-    AnswerFrom {
-        /// The request.
-        id: RequestId,
-        /// Where its command is.
-        index: LogIndex,
-    },
-    /// Answer this read from the state machine, as soon as that has applied `index`.
-    ReadReady {
-        /// The request.
-        id: RequestId,
-        /// What must be applied first.
-        index: LogIndex,
-    },
-    /// Send a [`Message::Append`] whose entries this replica no longer holds in memory: read the
-    /// entries after `prev` up to `last` from the log. If the log no longer holds `prev` and
-    /// `last` with these terms, send nothing: the leader asks again.
-    SendRange {
-        /// The receiver.
-        to: ReplicaId,
-        /// The leader's term.
-        term: Term,
-        /// The entry before the first to send.
-        prev: LogEnd,
-        /// The last entry to send.
-        last: LogEnd,
-        /// The leader's commit index.
-        commit: LogIndex,
-    },
-}
-
-/// What the host tells its replica.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Told {
-    /// The state machine has applied every entry up to here.
-    Applied(LogIndex),
-}
 
 /// What a replica is doing in its current term.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
