@@ -72,7 +72,7 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
 
     fn tally(&mut self, effects: &mut Effects<Self>) {
         if let Role::Candidate { votes, .. } = self.role
-            && votes.is_majority_of(self.config.voters)
+            && votes.is_majority_of(self.voters())
         {
             self.lead(effects);
         }

@@ -206,7 +206,7 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
     /// is adopted, durably, before anything else; an older one is answered with ours.
     fn on_message(&mut self, from: ReplicaId, message: Message<C>, effects: &mut Effects<Self>) {
         let term = message.term();
-        let is_peer = from != self.config.id && self.config.voters.contains(from);
+        let is_peer = from != self.config.id && self.voters().contains(from);
         if !is_peer || term == Term(0) || term > TERM_MAX {
             return; // Not from a correct peer: terms count campaigns.
         }
@@ -251,9 +251,15 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
         }
     }
 
+    /// Who votes and whose copies count, in the newest configuration that this replica knows.
+    #[must_use]
+    pub fn voters(&self) -> ReplicaSet {
+        self.config.voters
+    }
+
     fn peers(&self) -> impl Iterator<Item = ReplicaId> + use<C> {
         let id = self.config.id;
-        self.config.voters.iter().filter(move |&peer| peer != id)
+        self.voters().iter().filter(move |&peer| peer != id)
     }
 
     /// Stops this replica: what it holds is contradicted, and going on could only spread it.

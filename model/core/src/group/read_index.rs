@@ -132,7 +132,7 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
     }
 
     fn finish_round(&mut self, effects: &mut Effects<Self>) {
-        let voters = self.config.voters;
+        let voters = self.voters();
         let Role::Leader(leader) = &mut self.role else { return };
         if let Some(round) = leader.reads.round.take_if(|it| it.confirmed.is_majority_of(voters)) {
             for id in round.reads {

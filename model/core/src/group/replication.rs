@@ -293,7 +293,7 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
     pub(super) fn advance_commit(&mut self, effects: &mut Effects<Self>) {
         let Role::Leader(leader) = &self.role else { return };
         let own = self.disk.end();
-        let held = reached_by_majority(self.config.voters, |id| {
+        let held = reached_by_majority(self.voters(), |id| {
             leader.peers.get(&id).map_or(own, |peer| peer.matched)
         });
         if held <= self.commit || self.log.term_at(held) != Some(self.term) {
