@@ -5,26 +5,28 @@
 
 use crate::group::GroupProtocol;
 use crate::node::Fsync;
-use crate::protocol::Kind;
+use crate::protocol::{Bounded, Kind, Protocol};
 use crate::search::{self, Options, Progress, Report};
 use crate::trap::{self, Goal};
 use crate::world::{Bounds, State, World};
 use ringleader_core::group::{AnnounceCommit, AtElection};
 
-/// One model.
-pub struct Entry {
+/// One model of one protocol; [`crate::models`] lists those of all protocols.
+pub struct Entry<P: Protocol = GroupProtocol> {
     /// Its name.
     pub name: &'static str,
     /// The question it answers.
     pub question: &'static str,
     /// The protocol's limits.
-    protocol: GroupProtocol,
+    pub(crate) protocol: P,
     /// The world's.
-    bounds: Bounds,
+    pub(crate) bounds: Bounds,
     /// Marks and actions that these bounds cannot reach; the reason stands beside each entry.
-    unreachable: &'static [&'static str],
+    pub(crate) unreachable: &'static [&'static str],
     /// What must stay reachable, if this model looks for traps.
-    goal: Option<Goal<GroupProtocol>>,
+    pub(crate) goal: Option<Goal<P>>,
+    /// The property that must fail, if the model shows what goes wrong without a rule.
+    pub expected: Option<&'static str>,
     /// How many states it has.
     pub pinned: usize,
 }
@@ -99,6 +101,7 @@ fn with_slow_disks() -> Vec<Entry> {
             bounds: bounds(1, OWN_STEP),
             unreachable: &ALONE,
             goal: None,
+            expected: None,
             pinned: 30,
         },
         Entry {
@@ -108,6 +111,7 @@ fn with_slow_disks() -> Vec<Entry> {
             bounds: bounds(1, OWN_STEP),
             unreachable: &[REPLACED],
             goal: None,
+            expected: None,
             pinned: 190_582,
         },
         Entry {
@@ -117,6 +121,7 @@ fn with_slow_disks() -> Vec<Entry> {
             bounds: bounds(1, OWN_STEP),
             unreachable: &[],
             goal: None,
+            expected: None,
             pinned: 2_613_718,
         },
         Entry {
@@ -126,6 +131,7 @@ fn with_slow_disks() -> Vec<Entry> {
             bounds: bounds(0, OWN_STEP),
             unreachable: &[CRASH, LOST_WRITE],
             goal: None,
+            expected: None,
             pinned: 130_217,
         },
         Entry {
@@ -135,6 +141,7 @@ fn with_slow_disks() -> Vec<Entry> {
             bounds: bounds(0, OWN_STEP),
             unreachable: &[CRASH, LOST_WRITE, REPLACED],
             goal: None,
+            expected: None,
             pinned: 113_403,
         },
     ]
@@ -150,6 +157,7 @@ fn with_calm_disks() -> Vec<Entry> {
         bounds: calm,
         unreachable: &CALM,
         goal: None,
+        expected: None,
         pinned,
     };
     let unbounded = GroupProtocol { inflight_entries_max: u64::MAX, ..group(2, 2) };
@@ -215,31 +223,28 @@ fn is_within_bounds(world: &World<GroupProtocol>, state: &State) -> bool {
     terms && world.ghost_of(state).commands < protocol.commands
 }
 
-impl Entry {
+impl<P: Bounded> Entry<P> {
     /// The world of this model.
     #[must_use]
-    pub fn world(&self) -> World<GroupProtocol> {
+    pub fn world(&self) -> World<P> {
         World::new(self.protocol.clone(), self.bounds)
     }
 
     /// The world in which states with different names are different: for replaying traces.
     #[must_use]
-    pub fn world_with_names(&self) -> World<GroupProtocol> {
+    pub fn world_with_names(&self) -> World<P> {
         World::new(self.protocol.clone(), Bounds { symmetry: false, ..self.bounds })
     }
 
     /// Its bounds in one line.
     #[must_use]
     pub fn describe_bounds(&self) -> String {
-        let GroupProtocol { replicas, terms, commands, reads, .. } = &self.protocol;
         let fsync = match self.bounds.fsync {
             Fsync::OwnStep { pending_max } => format!("own step, {pending_max} pending"),
             Fsync::Immediate => "at once".to_owned(),
         };
-        format!(
-            "{replicas} replicas, {terms} terms, {commands} commands, {reads} reads, {} crashes, fsync {fsync}",
-            self.bounds.crashes
-        )
+        let limits = self.protocol.describe_bounds();
+        format!("{limits}, {} crashes, fsync {fsync}", self.bounds.crashes)
     }
 
     /// The names of what must hold.

@@ -2,7 +2,7 @@
 
 use crate::history::{History, Moment, Value};
 use crate::node::{MARK_LOST_WRITE, Node, Outbox};
-use crate::protocol::{Kind, Property, Protocol, Snapshot};
+use crate::protocol::{Bounded, Kind, Property, Protocol, Snapshot};
 use ringleader_core::group::{
     self, AnnounceCommit, Answer, Ask, AtElection, Config, Group, Log, Message, Payload, Rename,
     Request, Timer, Told, invariant,
@@ -96,6 +96,13 @@ impl View {
     /// The term that this node will never go below, if it may crash.
     fn lasting_term(&self, machine: &Group<Value>, may_crash: bool) -> Term {
         if may_crash { machine.term().min(self.recovered_term) } else { machine.term() }
+    }
+}
+
+impl Bounded for GroupProtocol {
+    fn describe_bounds(&self) -> String {
+        let Self { replicas, terms, commands, reads, .. } = self;
+        format!("{replicas} replicas, {terms} terms, {commands} commands, {reads} reads")
     }
 }
 

@@ -25,4 +25,6 @@ pub mod trap;
 
 pub mod catalog;
 
+pub mod models;
+
 pub mod mutant;

@@ -231,11 +231,11 @@ mod tests {
         let root = workspace_root().unwrap();
         let mutants = all(&root).unwrap();
         assert!(mutants.len() >= 15, "only {} mutants", mutants.len());
-        let models = crate::catalog::quick();
+        let models = crate::models::all();
         for mutant in mutants {
             let text = std::fs::read_to_string(root.join(&mutant.file)).unwrap();
             mutant.apply(&text).unwrap();
-            let model = models.iter().find(|it| it.name == mutant.model);
+            let model = models.iter().find(|it| it.name() == mutant.model);
             let model =
                 model.unwrap_or_else(|| panic!("{}: no model {}", mutant.name, mutant.model));
             assert!(

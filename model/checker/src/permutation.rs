@@ -17,6 +17,11 @@ impl Permutations {
         Self(all.into_iter().map(Vec::into_boxed_slice).collect())
     }
 
+    /// The identity alone: for worlds in which names matter.
+    pub(crate) fn identity(count: u8) -> Self {
+        Self(vec![(0..count).collect()])
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }

@@ -123,6 +123,12 @@ pub trait Protocol: Explored + Ord {
     fn describe_node(&self, node: &Node<Self>) -> String;
 }
 
+/// A protocol whose limits can be said in one line.
+pub trait Bounded: Protocol {
+    /// Its limits, such as "3 replicas, 2 terms".
+    fn describe_bounds(&self) -> String;
+}
+
 /// Whether a property is about all states or about one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {

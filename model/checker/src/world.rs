@@ -145,7 +145,11 @@ impl<P: Protocol> World<P> {
         assert!(usize::from(protocol.nodes()) <= NODES_MAX, "at most {NODES_MAX} nodes");
         let properties = protocol.properties();
         let names = properties.iter().map(|it| (it.name, it.kind)).collect();
-        let permutations = Permutations::of(protocol.nodes());
+        let permutations = if bounds.symmetry {
+            Permutations::of(protocol.nodes())
+        } else {
+            Permutations::identity(protocol.nodes())
+        };
         Self {
             protocol,
             bounds,

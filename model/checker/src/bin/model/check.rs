@@ -3,7 +3,7 @@
 use crate::output::{Meter, UNDECIDED, VIOLATED, grouped, say};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use ringleader_checker::catalog::{self, Entry};
+use ringleader_checker::models::{self, Listed};
 use ringleader_checker::search::{Options, Report, Verdict};
 use ringleader_trace::{Trace, diagram};
 use serde_json::{Value, json};
@@ -55,9 +55,9 @@ enum Tier {
 /// Prints the catalogue.
 pub(crate) fn list() -> Result<ExitCode> {
     let mut text = String::new();
-    for entry in catalog::quick() {
-        let states = grouped(entry.pinned);
-        let _ = writeln!(text, "{:<12} {}", entry.name, entry.question);
+    for entry in models::quick() {
+        let states = grouped(entry.pinned());
+        let _ = writeln!(text, "{:<12} {}", entry.name(), entry.question());
         let _ = writeln!(text, "{:<12} {}; {states} states", "", entry.describe_bounds());
         let _ = writeln!(text, "{:<12} {}", "", entry.properties().join(", "));
     }
@@ -66,10 +66,10 @@ pub(crate) fn list() -> Result<ExitCode> {
 }
 
 /// The entry with a name.
-pub(crate) fn find(name: &str) -> Result<Entry> {
-    let mut entries = catalog::quick();
-    let Some(position) = entries.iter().position(|entry| entry.name == name) else {
-        let known: Vec<_> = entries.iter().map(|entry| entry.name).collect();
+pub(crate) fn find(name: &str) -> Result<Box<dyn Listed>> {
+    let mut entries = models::all();
+    let Some(position) = entries.iter().position(|entry| entry.name() == name) else {
+        let known: Vec<_> = entries.iter().map(|entry| entry.name()).collect();
         bail!("no model is called {name:?}; there are {}", known.join(", "));
     };
     Ok(entries.swap_remove(position))
@@ -77,7 +77,7 @@ pub(crate) fn find(name: &str) -> Result<Entry> {
 
 /// What became of one model.
 struct Checked {
-    entry: Entry,
+    entry: Box<dyn Listed>,
     report: Report,
     /// Where its counterexample was written.
     trace: Option<PathBuf>,
@@ -91,7 +91,7 @@ impl Check {
             bail!("no model has such bounds yet; --bounds quick is all there is");
         }
         let entries = if self.names.is_empty() {
-            catalog::quick()
+            models::quick()
         } else {
             self.names.iter().map(|name| find(name)).collect::<Result<_>>()?
         };
@@ -99,7 +99,7 @@ impl Check {
             for entry in &entries {
                 let known = entry.properties();
                 if !known.contains(&property.as_str()) {
-                    let (name, known) = (entry.name, known.join(", "));
+                    let (name, known) = (entry.name(), known.join(", "));
                     bail!("model {name} has no property {property:?}; it has {known}");
                 }
             }
@@ -118,22 +118,22 @@ impl Check {
         Ok(exit_code(&checked))
     }
 
-    fn check(&self, entry: Entry) -> Result<Checked> {
+    fn check(&self, entry: Box<dyn Listed>) -> Result<Checked> {
         let mut options =
             Options { time_limit: self.time_limit.map(Duration::from_secs), ..Options::default() };
         if let Some(threads) = self.threads {
             options.threads = usize::from(threads);
         }
-        let mut meter = Meter::new(entry.name);
+        let mut meter = Meter::new(entry.name());
         let report = entry.check(self.property.as_deref(), options, &mut |it| meter.show(it));
         meter.finish();
         let trace = match &report.verdict {
-            Verdict::Violated { trace, .. } => Some(self.write_trace(entry.name, trace)?),
+            Verdict::Violated { trace, .. } => Some(self.write_trace(entry.name(), trace)?),
             Verdict::Holds | Verdict::Vacuous { .. } | Verdict::Incomplete => None,
         };
         // A search for one property alone may stop counting early only if it finds it.
         let expected_count =
-            !matches!(report.verdict, Verdict::Holds) || report.states == entry.pinned;
+            !matches!(report.verdict, Verdict::Holds) || report.states == entry.pinned();
         let checked = Checked { entry, report, trace, expected_count };
         if !self.json {
             say(&self.describe(&checked))?;
@@ -156,7 +156,7 @@ impl Check {
         let Checked { entry, report, trace, .. } = checked;
         let mut text = format!(
             "{:<12} {:<10} {:>11} states {:>12} steps  depth {:>3} {:>7.1} s\n",
-            entry.name,
+            entry.name(),
             verdict_name(checked),
             grouped(report.states),
             grouped(report.transitions),
@@ -172,6 +172,12 @@ impl Check {
         }
         match &report.verdict {
             Verdict::Violated { property, trace: steps } => {
+                if entry.expected() == Some(*property) {
+                    let count = steps.steps.len();
+                    let _ =
+                        writeln!(text, "{:<12} {property} falls, as it must: {count} steps", "");
+                    return text;
+                }
                 let _ = writeln!(text, "\n{property} is violated:\n\n{}", diagram::text(steps));
                 if let Some(path) = trace {
                     let _ = writeln!(text, "replay: cargo model replay {}", path.display());
@@ -181,7 +187,7 @@ impl Check {
                 let _ = writeln!(text, "{:<12} never happened: {}", "", missing.join("; "));
             }
             Verdict::Holds if !checked.expected_count => {
-                let pinned = grouped(entry.pinned);
+                let pinned = grouped(entry.pinned());
                 let _ =
                     writeln!(text, "{:<12} pinned were {pinned}: protocol or world changed", "");
             }
@@ -192,7 +198,10 @@ impl Check {
 }
 
 fn verdict_name(checked: &Checked) -> &'static str {
+    let must_fail = checked.entry.expected();
     match checked.report.verdict {
+        Verdict::Violated { property, .. } if must_fail == Some(property) => "refuted",
+        Verdict::Holds if must_fail.is_some() => "survived",
         Verdict::Holds if checked.expected_count => "holds",
         Verdict::Holds => "changed",
         Verdict::Violated { .. } => "violated",
@@ -201,9 +210,14 @@ fn verdict_name(checked: &Checked) -> &'static str {
     }
 }
 
+/// It holds; or it must not, and does not.
+fn is_as_expected(checked: &Checked) -> bool {
+    ["holds", "refuted"].contains(&verdict_name(checked))
+}
+
 fn exit_code(checked: &[Checked]) -> ExitCode {
     let names: Vec<_> = checked.iter().map(verdict_name).collect();
-    if names.iter().any(|name| ["violated", "vacuous", "changed"].contains(name)) {
+    if names.iter().any(|name| ["violated", "vacuous", "changed", "survived"].contains(name)) {
         ExitCode::from(VIOLATED)
     } else if names.contains(&"incomplete") {
         ExitCode::from(UNDECIDED)
@@ -214,7 +228,7 @@ fn exit_code(checked: &[Checked]) -> ExitCode {
 
 fn document(checked: &[Checked]) -> Value {
     let models: Vec<Value> = checked.iter().map(model_value).collect();
-    let verdict = if checked.iter().all(|it| verdict_name(it) == "holds") {
+    let verdict = if checked.iter().all(is_as_expected) {
         "holds"
     } else if checked.iter().any(|it| verdict_name(it) == "incomplete") {
         "incomplete"
@@ -227,11 +241,11 @@ fn document(checked: &[Checked]) -> Value {
 fn model_value(checked: &Checked) -> Value {
     let Checked { entry, report, trace, .. } = checked;
     let mut value = json!({
-        "name": entry.name,
+        "name": entry.name(),
         "bounds": entry.describe_bounds(),
         "properties": entry.properties(),
         "states": report.states,
-        "pinned_states": entry.pinned,
+        "pinned_states": entry.pinned(),
         "transitions": report.transitions,
         "depth": report.depth,
         "seconds": report.elapsed.as_secs_f64(),
@@ -252,15 +266,15 @@ fn model_value(checked: &Checked) -> Value {
 }
 
 fn junit(checked: &[Checked]) -> String {
-    let failures = checked.iter().filter(|it| verdict_name(it) != "holds").count();
+    let failures = checked.iter().filter(|it| !is_as_expected(it)).count();
     let count = checked.len();
     let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let _ = writeln!(text, "<testsuite name=\"model\" tests=\"{count}\" failures=\"{failures}\">");
     for it in checked {
-        let (name, seconds) = (it.entry.name, it.report.elapsed.as_secs_f64());
+        let (name, seconds) = (it.entry.name(), it.report.elapsed.as_secs_f64());
         let _ =
             write!(text, "  <testcase classname=\"model\" name=\"{name}\" time=\"{seconds:.3}\">");
-        if verdict_name(it) != "holds" {
+        if !is_as_expected(it) {
             let detail = match &it.report.verdict {
                 Verdict::Violated { property, .. } => (*property).to_owned(),
                 Verdict::Vacuous { missing } => missing.join("; "),

@@ -4,8 +4,6 @@ use crate::check::find;
 use crate::output::{UNDECIDED, VIOLATED, say};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use ringleader_checker::narrate;
-use ringleader_checker::protocol::Protocol;
 use ringleader_trace::{Trace, diagram};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -29,8 +27,7 @@ impl Replay {
             std::fs::read_to_string(&self.trace).with_context(|| format!("cannot read {path}"))?;
         let trace = Trace::from_json(&text).with_context(|| path.to_string())?;
         let entry = find(&trace.model).with_context(|| path.to_string())?;
-        let world = entry.world_with_names();
-        let (nodes, model) = (world.protocol().nodes(), entry.name);
+        let (nodes, model) = (entry.nodes(), entry.name());
         let named = trace.nodes;
         ensure!(nodes == named, "{path}: {named} nodes, model {model} has {nodes}");
         let (known, property) = (entry.properties(), trace.property.as_str());
@@ -39,10 +36,10 @@ impl Replay {
             known.contains(&property),
             "{path}: model {model} has no {property:?}; it has {all}"
         );
-        let replayed = narrate::replay(&world, &trace).with_context(|| path.to_string())?;
+        let replayed = entry.replay(&trace).with_context(|| path.to_string())?;
         say(&diagram::text(&replayed.trace))?;
         let violated = &replayed.violated;
-        if world.property_names().iter().all(|(name, _)| *name != property) {
+        if !entry.judges_states(property) {
             say(&format!(
                 "{property} is about what can follow; `model check {model}` decides it\n"
             ))?;
