@@ -2,39 +2,67 @@
 //! and puts the linearizations together.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::history::Operation;
+use crate::meter::Meter;
 use crate::model::Model;
-use crate::search::{Limits, Outcome, search, tiny};
+use crate::search::{Limits, Outcome, Shortage, search, tiny};
 
 /// How much work a check may do.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
-    /// Model steps over all keys.
+    /// Model steps for each key.
     pub steps: u64,
     /// Wall time.
     pub time: Option<Duration>,
+    /// Bytes that the searches may hold at once, beyond the history itself.
+    pub memory: Option<u64>,
+    /// How many keys are searched at the same time.
+    pub threads: NonZeroUsize,
 }
 
 impl Budget {
-    /// As long as it takes; the memory for witnesses stays bounded.
+    /// As long as it takes, on one thread; the memory for witnesses stays bounded.
     #[must_use]
     pub const fn unlimited() -> Self {
-        Self { steps: u64::MAX, time: None }
+        Self { steps: u64::MAX, time: None, memory: None, threads: NonZeroUsize::MIN }
     }
 
-    /// At most that many model steps.
+    /// At most that many model steps for each key.
     #[must_use]
     pub const fn steps(steps: u64) -> Self {
-        Self { steps, time: None }
+        Self { steps, ..Self::unlimited() }
     }
 
     /// At most that long.
     #[must_use]
     pub const fn time(time: Duration) -> Self {
-        Self { steps: u64::MAX, time: Some(time) }
+        Self { time: Some(time), ..Self::unlimited() }
     }
+
+    /// The same with at most that many bytes held by the searches.
+    #[must_use]
+    pub const fn with_memory(self, bytes: u64) -> Self {
+        Self { memory: Some(bytes), ..self }
+    }
+
+    /// The same on that many threads.
+    #[must_use]
+    pub const fn with_threads(self, threads: NonZeroUsize) -> Self {
+        Self { threads, ..self }
+    }
+}
+
+/// What a check cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Model steps, over all keys and rounds.
+    pub steps: u64,
+    /// The most bytes that the searches held at once, as far as they count them.
+    pub peak_bytes: u64,
 }
 
 /// What became known about a history.
@@ -77,7 +105,7 @@ pub struct Undecided<M: Model> {
     /// The position of the operation whose return could not be decided.
     pub position: usize,
     /// What ran out.
-    pub reason: &'static str,
+    pub reason: Shortage,
 }
 
 /// Model steps for each partition in the first round; each later round gives more.
@@ -102,12 +130,22 @@ struct Partition<M: Model> {
 /// operation and panics in debug builds; a [`Builder`](crate::history::Builder) never makes one.
 #[must_use]
 pub fn check<M: Model>(history: &[Operation<M::Action>], model: &M, budget: &Budget) -> Verdict<M> {
+    check_and_count(history, model, budget).0
+}
+
+/// Like [`check`], and says what it cost.
+#[must_use]
+pub fn check_and_count<M: Model>(
+    history: &[Operation<M::Action>],
+    model: &M,
+    budget: &Budget,
+) -> (Verdict<M>, Cost) {
     if history.len() <= tiny::OPERATIONS_MAX
         && let Some(order) = tiny::legal_order(history, model)
     {
-        return Verdict::Legal(Legal { order });
+        return (Verdict::Legal(Legal { order }), Cost::default());
     }
-    check_by_search(history, model, budget)
+    search_and_count(history, model, budget)
 }
 
 /// Like [`check`], without its shortcut for small histories.
@@ -117,16 +155,50 @@ pub fn check_by_search<M: Model>(
     model: &M,
     budget: &Budget,
 ) -> Verdict<M> {
+    search_and_count(history, model, budget).0
+}
+
+/// The position of the first operation of `part`, all of one key, whose return nothing survives,
+/// and the states that were possible just before, all in the model's own terms; nothing if `part`
+/// is legal or `steps` model steps are too few.
+#[must_use]
+pub fn states_before_failure<M: Model>(
+    part: &[Operation<M::Action>],
+    model: &M,
+    steps: u64,
+) -> Option<(usize, Vec<M::State>)> {
+    let limits = Limits { steps, deadline: None, stop: None };
+    match search(part, model, &limits, Meter::new(None).share()).0 {
+        Outcome::Illegal { position, states } => Some((position, states)),
+        Outcome::Legal(_) | Outcome::Undecided { .. } => None,
+    }
+}
+
+/// Searches key by key, in rounds of growing budgets: one key that is hard to decide must not keep
+/// the others waiting, of which one may be illegal.
+fn search_and_count<M: Model>(
+    history: &[Operation<M::Action>],
+    model: &M,
+    budget: &Budget,
+) -> (Verdict<M>, Cost) {
     let deadline = budget.time.and_then(|time| Instant::now().checked_add(time));
+    let meter = Meter::new(budget.memory);
     let mut open = partitions(history, model);
     open.sort_by_key(|partition| partition.operations.len());
     let mut placed: Vec<(u64, usize)> = Vec::with_capacity(history.len());
+    let mut cost = Cost::default();
     let mut steps = FIRST_ROUND_STEPS.min(budget.steps);
-    loop {
+    let verdict = loop {
+        let round = Round { steps, deadline, threads: budget.threads.get(), meter: &meter };
+        let outcomes = round.search_all(&open, model);
         let mut undecided = None;
         let mut left = Vec::new();
-        for partition in open {
-            match search(&partition.operations, model, Limits { steps, deadline }) {
+        let mut illegal: Option<Illegal<M>> = None;
+        // Some may not have been searched, once one was found illegal.
+        for (partition, found) in open.into_iter().zip(outcomes) {
+            let Some((outcome, spent)) = found else { continue };
+            cost.steps += spent;
+            match outcome {
                 Outcome::Legal(order) => placed.extend(
                     order
                         .iter()
@@ -135,14 +207,11 @@ pub fn check_by_search<M: Model>(
                 Outcome::Illegal { position, states } => {
                     let position = partition.operations[position].index;
                     let Partition { key, positions, .. } = partition;
-                    return Verdict::Illegal(Illegal {
-                        key,
-                        partition: positions,
-                        position,
-                        states,
-                    });
+                    if illegal.as_ref().is_none_or(|other| key < other.key) {
+                        illegal = Some(Illegal { key, partition: positions, position, states });
+                    }
                 }
-                Outcome::Undecided { position, reason, .. } => {
+                Outcome::Undecided { position, reason } => {
                     undecided = undecided.or(Some(Undecided {
                         key: partition.key.clone(),
                         position: partition.operations[position].index,
@@ -152,19 +221,79 @@ pub fn check_by_search<M: Model>(
                 }
             }
         }
+        if let Some(illegal) = illegal {
+            break Verdict::Illegal(illegal);
+        }
         match undecided {
-            Some(undecided) if undecided.reason != "steps" || steps == budget.steps => {
-                return Verdict::Undecided(undecided);
+            Some(undecided) if undecided.reason != Shortage::Steps || steps == budget.steps => {
+                break Verdict::Undecided(undecided);
             }
             Some(_) => steps = steps.saturating_mul(ROUND_GROWTH).min(budget.steps),
-            None => break,
+            None => {
+                // Each point lies in its operation's interval, so sorting by it (stably: within a
+                // key the order is already right) respects real time across keys.
+                placed.sort_by_key(|(point, _)| *point);
+                let order = placed.into_iter().map(|(_, position)| position).collect();
+                break Verdict::Legal(Legal { order });
+            }
         }
         open = left;
+    };
+    cost.peak_bytes = meter.peak();
+    (verdict, cost)
+}
+
+/// One pass over all keys that are not decided yet.
+struct Round<'a> {
+    /// For each key.
+    steps: u64,
+    deadline: Option<Instant>,
+    threads: usize,
+    meter: &'a Meter,
+}
+
+/// What became of a key, and the model steps that took; nothing if it was not looked at.
+type Found<M> = Option<(Outcome<<M as Model>::State>, u64)>;
+
+impl Round<'_> {
+    /// Searches all keys, until one is found illegal.
+    fn search_all<M: Model>(&self, open: &[Partition<M>], model: &M) -> Vec<Found<M>> {
+        let stop = AtomicBool::new(false);
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut done = Vec::new();
+            while !stop.load(Ordering::Relaxed) {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some(partition) = open.get(at) else { break };
+                let limits =
+                    Limits { steps: self.steps, deadline: self.deadline, stop: Some(&stop) };
+                let found = search(&partition.operations, model, &limits, self.meter.share());
+                if matches!(found.0, Outcome::Illegal { .. }) {
+                    stop.store(true, Ordering::Relaxed);
+                }
+                done.push((at, found));
+            }
+            done
+        };
+        let mut found: Vec<Found<M>> = open.iter().map(|_| None).collect();
+        let helpers = self.threads.min(open.len()).saturating_sub(1);
+        let done = if helpers == 0 {
+            work()
+        } else {
+            std::thread::scope(|scope| {
+                let spawned: Vec<_> = (0..helpers).map(|_| scope.spawn(work)).collect();
+                let mut done = work();
+                for helper in spawned {
+                    done.extend(helper.join().expect("a search does not panic"));
+                }
+                done
+            })
+        };
+        for (at, one) in done {
+            found[at] = Some(one);
+        }
+        found
     }
-    // Each point lies in its operation's interval, so sorting by it (stably: within a key the
-    // order is already right) respects real time across keys.
-    placed.sort_by_key(|(point, _)| *point);
-    Verdict::Legal(Legal { order: placed.into_iter().map(|(_, position)| position).collect() })
 }
 
 /// Splits a history by key and narrows each part.

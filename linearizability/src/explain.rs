@@ -3,12 +3,12 @@
 
 use std::fmt::Write as _;
 
+use crate::checker::states_before_failure;
 use crate::format::{Fault, Vocabulary};
 use crate::history::Operation;
 use crate::model::{Model, Nature};
 use crate::models::cell::{Cell, CellAction, CellCall, CellValue, Condition, PutIfOutcome};
 use crate::models::key_value::{KeyValue, KeyValueAction, KeyValueCall};
-use crate::search::{Limits, Outcome, search};
 use crate::token::Names;
 use crate::{Budget, Verdict, check};
 
@@ -145,11 +145,8 @@ pub fn explain<M: Model>(
 ) -> Option<Explanation> {
     let Verdict::Illegal(illegal) = check(part, model, &Budget::unlimited()) else { return None };
     // Searched once more as it is, without the model's narrowing, for states that mean something.
-    let limits = Limits { steps: STEPS_FOR_STATES, deadline: None };
-    let (position, states) = match search(part, model, limits) {
-        Outcome::Illegal { position, states } => (position, states),
-        Outcome::Legal(_) | Outcome::Undecided { .. } => (illegal.position, illegal.states),
-    };
+    let (position, states) = states_before_failure(part, model, STEPS_FOR_STATES)
+        .unwrap_or((illegal.position, illegal.states));
     let failing = &part[position];
     let key = speech.key(&illegal.key);
     let name = |operation: &Operation<M::Action>| {

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::checker::{Budget, Verdict, check};
+use crate::checker::{Budget, Cost, Verdict, check_and_count};
 use crate::explain::{Explanation, Speech, explain, list};
 use crate::format::Document;
 use crate::model::Model;
@@ -24,6 +24,8 @@ pub struct Judgement {
     pub unknown: usize,
     /// Time for the verdict, without the shrinking of a counterexample.
     pub elapsed: Duration,
+    /// What the verdict cost.
+    pub cost: Cost,
 }
 
 /// What was found.
@@ -80,7 +82,7 @@ where
 {
     let history = &document.operations;
     let start = Instant::now();
-    let verdict = check(history, model, budget);
+    let (verdict, cost) = check_and_count(history, model, budget);
     let elapsed = start.elapsed();
     let line = |position: usize| history[position].index;
     let finding = match verdict {
@@ -113,5 +115,5 @@ where
         },
     };
     let unknown = history.iter().filter(|operation| !operation.is_known()).count();
-    Judgement { finding, operations: history.len(), unknown, elapsed }
+    Judgement { finding, operations: history.len(), unknown, elapsed, cost }
 }

@@ -36,6 +36,8 @@ pub mod model;
 
 pub mod models;
 
+mod meter;
+
 pub mod search;
 
 pub mod checker;
@@ -50,9 +52,12 @@ pub mod explain;
 
 pub mod judge;
 
-pub use checker::{Budget, Illegal, Legal, Undecided, Verdict, check, check_by_search};
+pub use checker::{
+    Budget, Cost, Illegal, Legal, Undecided, Verdict, check, check_and_count, check_by_search,
+};
 pub use history::Operation;
 pub use model::{Model, Nature};
 pub use models::cell::{Cell, CellAction, CellCall, Condition, PutIfOutcome};
 pub use models::key_value::{KeyValue, KeyValueAction, KeyValueCall};
+pub use search::Shortage;
 pub use token::{Names, Token};

@@ -24,14 +24,14 @@ pub enum Nature {
 ///
 /// Keys are independent objects: a history is linearizable exactly when its part for each key is
 /// (Herlihy and Wing 1990, section 3.1, locality).
-pub trait Model {
+pub trait Model: Sync {
     /// What was asked and what was seen. For an operation of unknown outcome: what was asked, as
     /// if it had taken effect.
-    type Action: Clone + Eq + Hash + Debug;
+    type Action: Clone + Eq + Hash + Debug + Send + Sync;
     /// The state of one key; small, because the search keeps many.
-    type State: Clone + Eq + Hash + Debug;
+    type State: Clone + Eq + Hash + Debug + Send;
     /// What splits a history into independent parts.
-    type Key: Clone + Ord + Debug;
+    type Key: Clone + Ord + Hash + Debug + Send + Sync;
 
     /// The key of an action.
     fn key(&self, action: &Self::Action) -> Self::Key;

@@ -99,6 +99,13 @@ impl<S: Clone + Eq + Hash, const W: usize> Antichain<S, W> {
         members.push(Some(new));
     }
 
+    /// Bytes held by the members and their index.
+    pub(crate) fn bytes(&self) -> usize {
+        let member = size_of::<Option<Configuration<S, W>>>();
+        let place = size_of::<(S, Vec<u32>)>();
+        self.members.capacity() * (member + size_of::<u32>()) + self.places.capacity() * place
+    }
+
     /// How many places there are, holes included.
     pub(crate) fn len(&self) -> usize {
         self.members.len()

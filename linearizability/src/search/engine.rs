@@ -1,7 +1,9 @@
 //! The search itself; see the [module above](super) for the rules and why they are right.
 
+use std::fmt;
 use std::hash::Hash;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::antichain::{Antichain, Configuration};
@@ -9,15 +11,46 @@ use super::schedule::{Event, Schedule};
 use super::slots::Slots;
 use super::witness::{Deed, ROOT, Witnesses};
 use crate::history::Operation;
+use crate::meter::Share;
 use crate::model::{Model, Nature};
 
 /// When to give up.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct Limits<'a> {
     /// Model steps.
     pub steps: u64,
     /// Time of day.
     pub deadline: Option<Instant>,
+    /// Set when nobody waits for the outcome any more.
+    pub stop: Option<&'a AtomicBool>,
+}
+
+/// What a search had too little of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Shortage {
+    /// Model steps.
+    Steps,
+    /// Time.
+    Time,
+    /// Memory.
+    Memory,
+    /// Slots for operations on one key that are pending at once; there are 4096.
+    Slots,
+    /// Interest: another key was found to be illegal.
+    Stopped,
+}
+
+impl fmt::Display for Shortage {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Steps => "steps",
+            Self::Time => "time",
+            Self::Memory => "memory",
+            Self::Slots => "slots for 4096 operations pending at once",
+            Self::Stopped => "interest, after another key was found illegal,",
+        })
+    }
 }
 
 /// One operation of a linearization.
@@ -46,9 +79,7 @@ pub enum Outcome<S> {
         /// The position of the operation whose return could not be decided.
         position: usize,
         /// What ran out.
-        reason: &'static str,
-        /// Model steps taken.
-        steps: u64,
+        reason: Shortage,
     },
 }
 
@@ -59,23 +90,20 @@ const WITNESS_STEPS_MAX: usize = 1 << 24;
 /// Between two looks at the clock.
 const STEPS_PER_CLOCK_LOOK: u64 = 4096;
 
-/// Decides whether `operations`, all of one key, are linearizable.
+/// Decides whether `operations`, all of one key, are linearizable, and counts the model steps.
 #[must_use]
-pub fn search<M: Model>(
+pub(crate) fn search<M: Model>(
     operations: &[Operation<M::Action>],
     model: &M,
-    limits: Limits,
-) -> Outcome<M::State> {
+    limits: &Limits<'_>,
+    memory: Share<'_>,
+) -> (Outcome<M::State>, u64) {
     let schedule = Schedule::new(operations, model);
     match schedule.pending_max {
-        0..=64 => Search::<M, 1>::new(operations, model, &schedule, limits).run(),
-        65..=256 => Search::<M, 4>::new(operations, model, &schedule, limits).run(),
-        257..=4096 => Search::<M, 64>::new(operations, model, &schedule, limits).run(),
-        _ => Outcome::Undecided {
-            position: 0,
-            reason: "more than 4096 operations on one key are pending at once",
-            steps: 0,
-        },
+        0..=64 => Search::<M, 1>::new(operations, model, &schedule, limits, memory).run(),
+        65..=256 => Search::<M, 4>::new(operations, model, &schedule, limits, memory).run(),
+        257..=4096 => Search::<M, 64>::new(operations, model, &schedule, limits, memory).run(),
+        _ => (Outcome::Undecided { position: 0, reason: Shortage::Slots }, 0),
     }
 }
 
@@ -87,14 +115,16 @@ struct Pending {
 }
 
 /// The limits ran out.
-struct Exhausted(&'static str);
+struct Exhausted(Shortage);
 
 /// The search at one event.
 struct Search<'a, M: Model, const W: usize> {
     operations: &'a [Operation<M::Action>],
     model: &'a M,
     schedule: &'a Schedule,
-    limits: Limits,
+    limits: &'a Limits<'a>,
+    /// Bytes held, told to the meter.
+    memory: Share<'a>,
     /// Model steps so far.
     steps: u64,
     /// The number of the event.
@@ -120,7 +150,8 @@ where
         operations: &'a [Operation<M::Action>],
         model: &'a M,
         schedule: &'a Schedule,
-        limits: Limits,
+        limits: &'a Limits<'a>,
+        memory: Share<'a>,
     ) -> Self {
         let nobody = Pending { operation: 0, nature: Nature::Pure };
         Self {
@@ -128,6 +159,7 @@ where
             model,
             schedule,
             limits,
+            memory,
             steps: 0,
             event: 0,
             taken: Slots::EMPTY,
@@ -139,7 +171,7 @@ where
         }
     }
 
-    fn run(mut self) -> Outcome<M::State> {
+    fn run(mut self) -> (Outcome<M::State>, u64) {
         let mut now = Antichain::new();
         now.insert(Configuration {
             state: self.model.initial(),
@@ -161,11 +193,11 @@ where
                     if let Err(Exhausted(reason)) =
                         self.return_of(operation, &now, &mut frontier, &mut next)
                     {
-                        let steps = self.steps;
-                        return Outcome::Undecided { position: operation as usize, reason, steps };
+                        let position = operation as usize;
+                        return (Outcome::Undecided { position, reason }, self.steps);
                     }
                     if next.iter().next().is_none() {
-                        return illegal(operation, &now);
+                        return (illegal(operation, &now), self.steps);
                     }
                     std::mem::swap(&mut now, &mut next);
                 }
@@ -173,7 +205,7 @@ where
             self.event += 1;
         }
         let survivor = now.iter().next().expect("an empty antichain was reported above");
-        self.legal(survivor.trace)
+        (self.legal(survivor.trace), self.steps)
     }
 
     /// A surely executed operation becomes pending.
@@ -221,10 +253,14 @@ where
         }
         self.taken.remove(slot);
         self.total.remove(slot);
+        let configurations = now.bytes() + frontier.bytes() + next.bytes();
+        if !self.memory.holds(configurations + self.witnesses.bytes()) {
+            return Err(Exhausted(Shortage::Memory));
+        }
         if self.witnesses.len() > WITNESS_STEPS_MAX {
             self.witnesses.forget_unneeded(next.iter_mut().map(|kept| &mut kept.trace));
             if self.witnesses.len() > WITNESS_STEPS_MAX / 2 {
-                return Err(Exhausted("memory"));
+                return Err(Exhausted(Shortage::Memory));
             }
         }
         Ok(())
@@ -292,15 +328,18 @@ where
     fn step(&mut self, state: &M::State, operation: u32) -> Result<Option<M::State>, Exhausted> {
         self.steps += 1;
         if self.steps > self.limits.steps {
-            return Err(Exhausted("steps"));
+            return Err(Exhausted(Shortage::Steps));
         }
         if self.witnesses.len() > 2 * WITNESS_STEPS_MAX {
-            return Err(Exhausted("memory"));
+            return Err(Exhausted(Shortage::Memory));
         }
-        if self.steps.is_multiple_of(STEPS_PER_CLOCK_LOOK)
-            && self.limits.deadline.is_some_and(|deadline| Instant::now() >= deadline)
-        {
-            return Err(Exhausted("time"));
+        if self.steps.is_multiple_of(STEPS_PER_CLOCK_LOOK) {
+            if self.limits.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+                return Err(Exhausted(Shortage::Stopped));
+            }
+            if self.limits.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Err(Exhausted(Shortage::Time));
+            }
         }
         Ok(self.model.step(state, &self.operations[operation as usize].action))
     }

@@ -45,4 +45,6 @@ mod slots;
 pub(crate) mod tiny;
 mod witness;
 
-pub use engine::{Limits, Outcome, Placed, search};
+pub use engine::{Limits, Outcome, Placed, Shortage};
+
+pub(crate) use engine::search;

@@ -41,6 +41,11 @@ impl Witnesses {
         place
     }
 
+    /// Bytes held.
+    pub(crate) fn bytes(&self) -> usize {
+        self.steps.capacity() * size_of::<Step>()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.steps.len()
     }
