@@ -39,6 +39,7 @@ const fn group(terms: u64, commands: u8) -> GroupProtocol {
         replicas: 3,
         terms,
         commands,
+        commands_together: 1,
         reads: 0,
         heartbeats: false,
         at_election: AtElection::Wait,
@@ -161,6 +162,12 @@ fn with_calm_disks() -> Vec<Entry> {
         pinned,
     };
     let unbounded = GroupProtocol { inflight_entries_max: u64::MAX, ..group(2, 2) };
+    let together = GroupProtocol {
+        commands_together: 2,
+        inflight_entries_max: u64::MAX,
+        append_entries_max: 1,
+        ..group(2, 2)
+    };
     let as_in_production =
         GroupProtocol { reads: 1, at_election: AtElection::AppendNoOp, ..group(2, 1) };
     let two_reads =
@@ -176,6 +183,7 @@ fn with_calm_disks() -> Vec<Entry> {
         plain("terms", "many elections: figure 8 of the paper", group(4, 2), 325_932),
         plain("commands", "longer logs", group(2, 3), 63_462),
         plain("pipelining", "appends that overtake each other", unbounded, 84_732),
+        plain("together", "commands that share I/O and appends", together, 0),
         plain("no-op", "a new leader's empty entry, as in production", as_in_production, 355_972),
         plain("cut", "appends of one entry each: late ones end before the log does", cut, 200_466),
         Entry {

@@ -23,6 +23,8 @@ pub struct GroupProtocol {
     pub terms: u64,
     /// How many commands clients may ask for.
     pub commands: u8,
+    /// How many commands one request may carry.
+    pub commands_together: u8,
     /// How many reads. The history is kept only if there are any.
     pub reads: u8,
     /// Whether leaders' heartbeat timers fire. Safety needs none: nothing is ever lost for good.
@@ -252,9 +254,13 @@ impl Protocol for GroupProtocol {
     fn requests(&self, ghost: &Ghost, node: &Node<Self>) -> Vec<(RequestId, Request<Value>)> {
         let mut requests = Vec::new();
         if node.machine.is_leader() {
-            if ghost.commands < self.commands {
-                let command = ghost.commands + 1;
-                requests.push((RequestId(u64::from(command)), Request::Write(command)));
+            let first = ghost.commands + 1;
+            if first <= self.commands {
+                requests.push((RequestId(u64::from(first)), Request::Write(first)));
+            }
+            for last in first + 1..=self.commands.min(ghost.commands + self.commands_together) {
+                let together = Request::WriteAll((first..=last).collect());
+                requests.push((RequestId(u64::from(first)), together));
             }
             if ghost.reads < self.reads {
                 requests.push((RequestId(FIRST_READ + u64::from(ghost.reads)), Request::Read));
@@ -264,9 +270,12 @@ impl Protocol for GroupProtocol {
     }
 
     fn invoked(&self, id: RequestId, request: &Request<Value>) -> Vec<Event> {
-        match *request {
-            Request::Write(value) => {
-                vec![Event::AskedToWrite, Event::Client(Moment::WriteInvoked(id, value))]
+        let asked = |id, value| [Event::AskedToWrite, Event::Client(Moment::WriteInvoked(id, value))];
+        match request {
+            Request::Write(value) => asked(id, *value).into(),
+            Request::WriteAll(values) => {
+                let ids = (id.0..).map(RequestId);
+                ids.zip(values).flat_map(|(id, &value)| asked(id, value)).collect()
             }
             Request::Read => vec![Event::AskedToRead, Event::Client(Moment::ReadInvoked(id))],
         }
@@ -431,6 +440,7 @@ impl Protocol for GroupProtocol {
     fn describe_request(&self, request: &Request<Value>) -> String {
         match request {
             Request::Write(value) => format!("client: write {value}"),
+            Request::WriteAll(values) => format!("client: write {values:?}"),
             Request::Read => "client: read".to_owned(),
         }
     }

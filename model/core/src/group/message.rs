@@ -92,6 +92,10 @@ impl<C> Message<C> {
 pub enum Request<C> {
     /// Append this command, and answer with what applying it returns ([`Ask::AnswerFrom`]).
     Write(C),
+    /// Append these commands in order, as one I/O and one append to each peer. The request's id is
+    /// that of the first; the others have the ids that follow it, and each is answered as if it
+    /// had come alone.
+    WriteAll(Vec<C>),
     /// Say when the state machine may be read ([`Ask::ReadReady`]).
     Read,
 }

@@ -182,7 +182,10 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Machine for Group<C> {
             Input::Timer(Timer::Heartbeat) => self.on_heartbeat(effects),
             Input::Receive { from, message } => self.on_message(from, message, effects),
             Input::Request { id, request: Request::Write(command) } => {
-                self.on_write(id, command, effects);
+                self.on_writes(id, [command], effects);
+            }
+            Input::Request { id, request: Request::WriteAll(commands) } => {
+                self.on_writes(id, commands, effects);
             }
             Input::Request { id, request: Request::Read } => self.on_read(id, effects),
             Input::Persisted(io) => self.on_persisted(io, effects),

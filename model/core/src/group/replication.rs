@@ -46,22 +46,32 @@ impl Progress {
 }
 
 impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
-    /// A command from the host: the leader appends it, and answers once it is applied.
-    pub(super) fn on_write(&mut self, id: RequestId, command: C, effects: &mut Effects<Self>) {
-        let index = self.log.last().next();
+    /// Commands from the host: the leader appends them, and answers each once it is applied.
+    /// They leave for the peers at once, in parallel with our own write (dissertation, section
+    /// 10.2.1).
+    pub(super) fn on_writes(
+        &mut self,
+        first: RequestId,
+        commands: impl IntoIterator<Item = C>,
+        effects: &mut Effects<Self>,
+    ) {
+        let ids = (first.0..).map(RequestId);
+        let last = self.log.last();
         let Role::Leader(leader) = &mut self.role else {
             let answer = Answer::NotLeader { leader: self.leader() };
-            effects.push(Effect::Answer { id, answer, after: IoNumber::NONE });
+            let refuse = |(id, _)| Effect::Answer { id, answer, after: IoNumber::NONE };
+            ids.zip(commands).map(refuse).for_each(|refusal| effects.push(refusal));
             return;
         };
-        leader.writes.push_back((index, id));
-        self.append_own(Payload::Command(command), effects);
-    }
-
-    /// Appends an entry of our own term. It leaves for the peers at once, in parallel with our
-    /// own write (dissertation, section 10.2.1).
-    pub(super) fn append_own(&mut self, payload: Payload<C>, effects: &mut Effects<Self>) {
-        self.write_own(payload, effects);
+        let term = self.term;
+        let entry = |command| Entry { term, payload: Payload::Command(command) };
+        let entries: Vec<_> = commands.into_iter().map(entry).collect();
+        if entries.is_empty() {
+            return;
+        }
+        let indexes = (last.0 + 1..=last.0 + entries.len() as u64).map(LogIndex);
+        leader.writes.extend(indexes.zip(ids));
+        self.write_entries(last, entries, effects);
         for peer in self.peers() {
             self.send_entries(peer, effects);
         }

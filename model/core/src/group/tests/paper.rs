@@ -406,6 +406,35 @@ fn only_a_leader_takes_commands() {
     assert!(one.terms().is_empty());
 }
 
+/// What arrives together travels together: one I/O, one append to each peer. Each command is still
+/// an entry and a request of its own.
+#[test]
+fn commands_that_come_together_share_io_and_appends() {
+    let together = || Request::WriteAll(Vec::from(['x', 'y']));
+    let mut one = One::leads(1, &[]);
+    let happened = one.step(Input::Request { id: RequestId(7), request: together() });
+    let writes = happened.iter().filter(|effect| matches!(effect, Effect::Write { .. })).count();
+    let carried = |(_, message): &(u8, Message<char>)| match message {
+        Message::Append { entries, .. } => entries.len(),
+        _ => 0,
+    };
+    let appends: Vec<_> = sent(&happened).iter().map(carried).collect();
+    assert_eq!((writes, appends), (1, Vec::from([2, 2])));
+    one.persist();
+    let happened = one.hears(1, appended(1, 2));
+    let answer = |id, index| Ask::AnswerFrom { id: RequestId(id), index: LogIndex(index) };
+    for (id, index) in [(7, 1), (8, 2)] {
+        assert!(happened.contains(&Effect::Ask(answer(id, index))), "{happened:?}");
+    }
+    // Nothing together is nothing, and who follows refuses each.
+    let nothing = Request::WriteAll(Vec::new());
+    assert!(one.step(Input::Request { id: RequestId(9), request: nothing }).is_empty());
+    let refused = One::follows(1, &[]).step(Input::Request { id: RequestId(7), request: together() });
+    let answer = Answer::NotLeader { leader: None };
+    let refusal = |id| Effect::Answer { id: RequestId(id), answer, after: IoNumber::NONE };
+    assert_eq!(refused, [refusal(7), refusal(8)]);
+}
+
 /// "A log entry is committed once the leader that created the entry has replicated it on a majority
 /// of the servers." "When the entry has been safely replicated, the leader applies the entry to its
 /// state machine." Here its own copy counts once durable, is not needed for the majority, but
