@@ -183,7 +183,7 @@ fn with_calm_disks() -> Vec<Entry> {
         plain("terms", "many elections: figure 8 of the paper", group(4, 2), 325_932),
         plain("commands", "longer logs", group(2, 3), 63_462),
         plain("pipelining", "appends that overtake each other", unbounded, 84_732),
-        plain("together", "commands that share I/O and appends", together, 0),
+        plain("together", "commands that share I/O and appends", together, 83_628),
         plain("no-op", "a new leader's empty entry, as in production", as_in_production, 355_972),
         plain("cut", "appends of one entry each: late ones end before the log does", cut, 200_466),
         Entry {

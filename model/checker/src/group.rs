@@ -270,7 +270,8 @@ impl Protocol for GroupProtocol {
     }
 
     fn invoked(&self, id: RequestId, request: &Request<Value>) -> Vec<Event> {
-        let asked = |id, value| [Event::AskedToWrite, Event::Client(Moment::WriteInvoked(id, value))];
+        let asked =
+            |id, value| [Event::AskedToWrite, Event::Client(Moment::WriteInvoked(id, value))];
         match request {
             Request::Write(value) => asked(id, *value).into(),
             Request::WriteAll(values) => {

@@ -7,7 +7,7 @@
 //! Each round hands 64 commands to the leader and carries everything out until all three replicas
 //! have applied them. Printed per committed entry, over all three replicas, driver included: the
 //! CPU time (minimum and median over rounds of rounds) and the number of allocations.
-#![expect(clippy::print_stdout, reason = "a bench reports on standard output")]
+#![expect(clippy::disallowed_types, reason = "a bench measures time")]
 
 use ringleader_core::group::{
     AnnounceCommit, Ask, AtElection, Config, Durable, Group, Request, Timer, Told,
@@ -100,7 +100,10 @@ impl Cluster {
                     self.inputs.push_back((id, Input::Told(Told::Applied(upto))));
                 }
                 Effect::Halt { invariant } => panic!("{invariant}"),
-                Effect::Ask(_) | Effect::Answer { .. } | Effect::Arm { .. } | Effect::Disarm { .. } => {}
+                Effect::Ask(_)
+                | Effect::Answer { .. }
+                | Effect::Arm { .. }
+                | Effect::Disarm { .. } => {}
             }
         }
     }

@@ -166,7 +166,9 @@ impl Stimulus {
         match self {
             Self::Timer(timer) => Input::Timer(*timer),
             Self::Said(said) => said.fit(replica),
-            Self::Write(0) => Input::Request { id, request: Request::WriteAll(Vec::from([1, 2, 3])) },
+            Self::Write(0) => {
+                Input::Request { id, request: Request::WriteAll(Vec::from([1, 2, 3])) }
+            }
             Self::Write(command) => Input::Request { id, request: Request::Write(*command) },
             Self::Read => Input::Request { id, request: Request::Read },
             Self::Persist(part) => {

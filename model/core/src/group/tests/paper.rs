@@ -414,9 +414,9 @@ fn commands_that_come_together_share_io_and_appends() {
     let mut one = One::leads(1, &[]);
     let happened = one.step(Input::Request { id: RequestId(7), request: together() });
     let writes = happened.iter().filter(|effect| matches!(effect, Effect::Write { .. })).count();
-    let carried = |(_, message): &(u8, Message<char>)| match message {
-        Message::Append { entries, .. } => entries.len(),
-        _ => 0,
+    let carried = |(_, message): &(u8, Message<char>)| {
+        let Message::Append { entries, .. } = message else { panic!("{message:?}") };
+        entries.len()
     };
     let appends: Vec<_> = sent(&happened).iter().map(carried).collect();
     assert_eq!((writes, appends), (1, Vec::from([2, 2])));
@@ -429,7 +429,8 @@ fn commands_that_come_together_share_io_and_appends() {
     // Nothing together is nothing, and who follows refuses each.
     let nothing = Request::WriteAll(Vec::new());
     assert!(one.step(Input::Request { id: RequestId(9), request: nothing }).is_empty());
-    let refused = One::follows(1, &[]).step(Input::Request { id: RequestId(7), request: together() });
+    let refused =
+        One::follows(1, &[]).step(Input::Request { id: RequestId(7), request: together() });
     let answer = Answer::NotLeader { leader: None };
     let refusal = |id| Effect::Answer { id: RequestId(id), answer, after: IoNumber::NONE };
     assert_eq!(refused, [refusal(7), refusal(8)]);
