@@ -1,6 +1,8 @@
 //! The configuration of one node: a TOML file, overridden by `RINGLEADER_*` in the environment.
 
 use crate::exit::Failure;
+use crate::http::credentials::Credentials;
+use crate::http::signature::Verifier;
 use crate::limits::REPLICAS_MAX;
 use figment::Figment;
 use figment::providers::{Env, Format, Toml};
@@ -21,6 +23,7 @@ const FROM_ENVIRONMENT: &[&str] = &[
     "election_timeout_ms",
     "heartbeat_interval_ms",
     "region",
+    "credentials",
 ];
 
 /// Entries of one append. 64 puts of 1 KiB fill a loopback segment.
@@ -47,9 +50,13 @@ pub(crate) struct Config {
     /// A leader speaks at least this often.
     #[serde(default = "heartbeat_interval_ms")]
     pub(crate) heartbeat_interval_ms: u64,
-    /// The region's name in resource names.
+    /// The region's name in resource names, and in the scope of signatures.
     #[serde(default = "region")]
     pub(crate) region: String,
+    /// A file of access keys, in the form that AWS's tools read. Without it everybody may do
+    /// everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) credentials: Option<PathBuf>,
     /// The whole group, this node included.
     pub(crate) replicas: Vec<Replica>,
 }
@@ -110,7 +117,19 @@ impl Config {
             .extract()
             .map_err(|error| unusable(&one_line(error)))?;
         config.check().map_err(|error| unusable(&error))?;
+        config.verifier()?;
         Ok(config)
+    }
+
+    /// What checks signatures, if requests must be signed.
+    pub(crate) fn verifier(&self) -> Result<Option<Verifier>, Failure> {
+        let Some(path) = &self.credentials else { return Ok(None) };
+        let unusable = |error: String| {
+            Failure::Configuration(format!("credentials {}: {error}", path.display()))
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
+        let credentials = Credentials::parse(&text).map_err(unusable)?;
+        Ok(Some(Verifier::new(credentials, self.region.clone())))
     }
 
     fn check(&self) -> Result<(), String> {
@@ -264,7 +283,7 @@ mod tests {
         check(
             "id = 1\n        data",
             "id = 1\n        dat = 3\n        data",
-            "dat: unknown field: found `dat`, expected `one of `id`, `data_dir`, `api_address`, `peer_address`, `election_timeout_ms`, `heartbeat_interval_ms`, `region`, `replicas``",
+            "dat: unknown field: found `dat`, expected `one of `id`, `data_dir`, `api_address`, `peer_address`, `election_timeout_ms`, `heartbeat_interval_ms`, `region`, `credentials`, `replicas``",
         );
         let slow = format!("heartbeat_interval_ms = 200\n{GOOD}");
         let expected = "election_timeout_ms: 300 is less than two heartbeats of 200 ms";

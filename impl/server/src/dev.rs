@@ -32,7 +32,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(15);
   ringleader dev                        # three nodes, endpoints on ports 8000, 8001 and 8002
   ringleader dev --port 9000 --data /tmp/ringleader
 
-Any access key is accepted. Data is kept between starts. Ctrl-C stops all nodes.
+Any access key is accepted unless --credentials names a file. Data is kept between starts. Ctrl-C stops all nodes.
 A node that dies is reported and not restarted: start it again by the line that is printed.
 Exit codes: 0 asked to stop, 2 arguments or a taken port, 4 a node could not start or all died.")]
 pub(crate) struct Arguments {
@@ -45,6 +45,13 @@ pub(crate) struct Arguments {
     /// One node only: it survives no failure, and starts faster.
     #[arg(long)]
     single: bool,
+    /// Take only requests that are signed with a key of this file, in the form of AWS's own
+    /// credentials file. Without it any access key is accepted.
+    #[arg(long, value_name = "FILE")]
+    credentials: Option<PathBuf>,
+    /// The region's name in resource names, and in the scope of signatures.
+    #[arg(long, value_name = "NAME", default_value = "local")]
+    region: String,
 }
 
 /// What a data directory remembers of its cluster. It is written once all nodes have started.
@@ -73,7 +80,9 @@ async fn dev(arguments: &Arguments) -> Result<(), Failure> {
     fs::create_dir_all(&data).map_err(|error| in_data(&data, "create", error))?;
     let _lock = lock(&data)?;
     let known = known_cluster(&data, nodes)?;
-    let configs = configurations(&data, arguments.port, nodes)?;
+    let configs = configurations(&data, arguments, nodes)?;
+    // Once, instead of once by each node that then does not start.
+    configs[0].verifier()?;
     let mut running = JoinSet::new();
     // Dropping a node's standard input tells it to stop; so does our own end, however it comes.
     let mut stdins = Vec::new();
@@ -157,7 +166,10 @@ fn remember_cluster(data: &Path, nodes: u8) -> Result<(), Failure> {
 }
 
 /// Chooses ports and writes each node's configuration.
-fn configurations(data: &Path, port: u16, nodes: u8) -> Result<Vec<Config>, Failure> {
+fn configurations(data: &Path, arguments: &Arguments, nodes: u8) -> Result<Vec<Config>, Failure> {
+    let port = arguments.port;
+    let credentials = arguments.credentials.as_ref().map(std::path::absolute).transpose();
+    let credentials = credentials.map_err(|error| in_data(data, "find", error))?;
     assert!(usize::from(nodes) <= REPLICAS_MAX, "a cluster is one group");
     let api: Vec<SocketAddr> = (0..nodes).map(|id| local(port + u16::from(id))).collect();
     for address in &api {
@@ -179,7 +191,8 @@ fn configurations(data: &Path, port: u16, nodes: u8) -> Result<Vec<Config>, Fail
             peer_address,
             election_timeout_ms: crate::config::election_timeout_ms(),
             heartbeat_interval_ms: crate::config::heartbeat_interval_ms(),
-            region: crate::config::region(),
+            region: arguments.region.clone(),
+            credentials: credentials.clone(),
             replicas: replicas.clone(),
         };
         let path = config_path(data, id);

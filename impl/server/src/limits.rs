@@ -1,5 +1,17 @@
 //! Every bound of the server, with its reason.
 
+use std::time::Duration;
+
+/// Bytes of a request's line and headers together. Those of an SDK, tokens included, are below 4 KiB.
+pub(crate) const HEADER_BYTES_MAX: usize = 64 << 10;
+
+/// Wait for the headers of the next request on a connection; then it is closed. Longer than SDKs
+/// keep idle connections in their pools between two uses.
+pub(crate) const HEADER_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// Wait for a body: 16 MB at 4 Mbit/s.
+pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(35);
+
 /// Longest request body, as the API defines it.
 pub(crate) const BODY_LENGTH_MAX: usize = 16 << 20;
 
@@ -12,7 +24,8 @@ pub(crate) const BODY_UNIT_LENGTH: usize = 64 << 10;
 /// Units of bodies in progress: 256 MiB of them, whatever the number of connections.
 pub(crate) const BODY_UNITS_MAX: usize = (256 << 20) / BODY_UNIT_LENGTH;
 
-/// Connections of clients that are open at once. With 8 KiB of buffers each: 32 MiB.
+/// Connections of clients that are open at once. With 8 KiB of buffers each: 32 MiB; with
+/// buffers as large as the longest headers: 256 MiB.
 pub(crate) const CONNECTIONS_MAX: usize = 4096;
 
 /// Changes that wait in memory to be written into the tree: some 16,000 small items, which take 10 us

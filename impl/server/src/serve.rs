@@ -75,8 +75,13 @@ async fn serve(arguments: &Arguments, config: &Config) -> Result<(), Failure> {
     let (node, running) =
         ringleader_node::start(options, store.wal, &store.recovered, store.state, peers)
             .map_err(in_storage)?;
+    let verifier = config.verifier()?;
     let place = Place { region: config.region.clone(), ..Place::default() };
-    tokio::task::spawn_local(http::run(api, Service { node: node.clone(), place, random }));
+    tokio::task::spawn_local(http::run(
+        api,
+        Service { node: node.clone(), place, random },
+        verifier,
+    ));
     tokio::task::spawn_local(stop_when_told(node, arguments.stop_with_stdin)?);
     announce(config);
     let ended = running.await.map_err(in_storage);

@@ -20,9 +20,9 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Answers a request by the value of its `X-Amz-Target` and its body.
-    pub(crate) async fn answer(&self, target: &str, body: &[u8]) -> Result<Vec<u8>, ApiError> {
-        let answer = match ringleader_api::parse(target, body)? {
+    /// Answers a request.
+    pub(crate) async fn answer(&self, request: Request) -> Result<Vec<u8>, ApiError> {
+        let answer = match request {
             Request::CreateTable(definition) => {
                 let command = table::Command::CreateTable(self.describe(definition));
                 let table::Answer::Created(table) = self.write(&command).await? else {
@@ -55,10 +55,7 @@ impl Service {
 
     fn describe(&self, definition: TableDefinition) -> TableDescription {
         let id = TableId(u128::from_le_bytes(self.random.bytes()));
-        // A clock before 1970 is only shown, never used.
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let created_unix_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-        TableDescription { definition, id, created_unix_ms }
+        TableDescription { definition, id, created_unix_ms: unix_ms() }
     }
 
     async fn write_item(&self, command: &table::Command) -> Result<Option<PackedItem>, ApiError> {
@@ -91,6 +88,12 @@ impl Service {
             Err(_) => Err(not_understood()),
         }
     }
+}
+
+/// The time, in milliseconds since 1970; a clock before that is taken for 1970.
+pub(crate) fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn encoded<T: Serialize>(value: &T) -> Result<Command, ApiError> {

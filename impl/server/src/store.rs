@@ -256,6 +256,7 @@ mod tests {
             election_timeout_ms: 300,
             heartbeat_interval_ms: 50,
             region: "local".to_owned(),
+            credentials: None,
             replicas: vec![replica(0), replica(1)],
         }
     }

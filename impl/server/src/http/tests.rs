@@ -16,12 +16,12 @@ fn with_node<F: Future<Output = ()>>(test: impl FnOnce(SocketAddr) -> F) {
     let directory = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, async {
-        let address = start(directory.path()).await;
+        let address = start(directory.path(), None).await;
         test(address).await;
     });
 }
 
-async fn start(directory: &std::path::Path) -> SocketAddr {
+async fn start(directory: &std::path::Path, verifier: Option<Verifier>) -> SocketAddr {
     let any = "127.0.0.1:0";
     let api = TcpListener::bind(any).await.unwrap();
     let peers = TcpListener::bind(any).await.unwrap();
@@ -34,6 +34,7 @@ async fn start(directory: &std::path::Path) -> SocketAddr {
         election_timeout_ms: 10,
         heartbeat_interval_ms: 5,
         region: "local".to_owned(),
+        credentials: None,
         replicas: vec![Replica { id: 0, address: any.to_owned() }],
     };
     let store = Store::open(&config, Start::First).map_err(|it| it.to_string()).unwrap();
@@ -42,7 +43,7 @@ async fn start(directory: &std::path::Path) -> SocketAddr {
         ringleader_node::start(options, store.wal, &store.recovered, store.state, peers).unwrap();
     tokio::task::spawn_local(running);
     let service = Service { node, place: Place::default(), random: Random::seeded() };
-    tokio::task::spawn_local(run(api, service));
+    tokio::task::spawn_local(run(api, service, verifier));
     address
 }
 
@@ -156,5 +157,141 @@ fn strangers_on_the_api_port_are_turned_away() {
         let answer = exchange(address, b"\x16\x03\x01\x02\x00 this is no HTTP\r\n\r\n").await;
         assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
         assert!(get(address, "/").await.starts_with("HTTP/1.1 200 "));
+    });
+}
+
+/// Bytes on a new connection, and the answer as bytes.
+async fn exchange_bytes(address: SocketAddr, request: &[u8]) -> (String, Vec<u8>) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    let end = answer.windows(4).position(|it| it == b"\r\n\r\n").unwrap();
+    let body = answer.split_off(end + 4);
+    (String::from_utf8(answer).unwrap(), body)
+}
+
+#[test]
+fn bodies_may_be_compressed_both_ways() {
+    with_node(|address| async move {
+        let post = async |headers: &str, body: &[u8]| {
+            let length = body.len();
+            let head = format!(
+                "POST / HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\
+                 content-length: {length}\r\n{headers}\r\n"
+            );
+            exchange_bytes(address, &[head.as_bytes(), body].concat()).await
+        };
+        let target = "x-amz-target: DynamoDB_20120810.";
+        call(address, "CreateTable", TABLE).await;
+        let text = "la".repeat(1_000);
+        let item =
+            format!(r#"{{"TableName":"songs","Item":{{"id":{{"S":"a"}},"t":{{"S":"{text}"}}}}}}"#);
+        let packed = coding::deflate(item.as_bytes(), true).unwrap();
+        let put = format!("{target}PutItem\r\ncontent-encoding: gzip\r\n");
+        let (head, body) = post(&put, &packed).await;
+        assert!(head.starts_with("HTTP/1.1 200 ") && body == b"{}", "{head}");
+
+        let key = br#"{"TableName":"songs","Key":{"id":{"S":"a"}}}"#;
+        let get = format!("{target}GetItem\r\naccept-encoding: gzip\r\n");
+        let (head, body) = post(&get, key).await;
+        assert!(head.contains("content-encoding: gzip"), "{head}");
+        let checksum = format!("x-amz-crc32: {}\r\n", header::body_checksum(&body));
+        assert!(head.contains(&checksum), "the checksum is that of the bytes as sent: {head}");
+        let content = String::from_utf8(coding::inflate(&body, 1 << 20).unwrap()).unwrap();
+        assert!(content.contains(&text), "{content}");
+
+        let (head, body) = post(&put, &packed[..packed.len() - 1]).await;
+        assert!(head.starts_with("HTTP/1.1 400 "), "{head}");
+        assert!(String::from_utf8(body).unwrap().contains("SerializationException"));
+        let bomb = coding::deflate(&vec![b' '; BODY_LENGTH_MAX + 1], true).unwrap();
+        let (head, _) = post(&put, &bomb).await;
+        assert!(head.starts_with("HTTP/1.1 413 "), "{head}");
+        let (head, _) = post(&format!("{target}PutItem\r\ncontent-encoding: br\r\n"), b"x").await;
+        assert!(head.starts_with("HTTP/1.1 400 "), "{head}");
+    });
+}
+
+#[test]
+fn requests_may_follow_each_other_before_they_are_answered() {
+    with_node(|address| async move {
+        call(address, "CreateTable", TABLE).await;
+        let request = |operation: &str, connection: &str, body: &str| {
+            format!(
+                "POST / HTTP/1.1\r\nhost: test\r\nconnection: {connection}\r\n\
+                 content-length: {}\r\nx-amz-target: DynamoDB_20120810.{operation}\r\n\r\n{body}",
+                body.len()
+            )
+        };
+        let put = |n: u8| {
+            format!(r#"{{"TableName":"songs","Item":{{"id":{{"S":"a"}},"n":{{"N":"{n}"}}}}}}"#)
+        };
+        let get = r#"{"TableName":"songs","Key":{"id":{"S":"a"}},"ConsistentRead":true}"#;
+        let requests: String = (0..5)
+            .flat_map(|n| [("PutItem", put(n)), ("GetItem", get.to_owned())])
+            .map(|(operation, body)| request(operation, "keep-alive", &body))
+            .collect();
+        let last = request("GetItem", "close", get);
+        let answers = exchange(address, (requests + &last).as_bytes()).await;
+        let read: Vec<&str> = answers.split(r#""n":{"N":""#).skip(1).map(|it| &it[..1]).collect();
+        assert_eq!(read, ["0", "1", "2", "3", "4", "4"], "answers come in the order of requests");
+    });
+}
+
+#[test]
+fn pages_from_elsewhere_may_ask() {
+    with_node(|address| async move {
+        let preflight =
+            b"OPTIONS / HTTP/1.1\r\nhost: test\r\nconnection: close\r\norigin: http://page\r\n\
+                          access-control-request-method: POST\r\n\
+                          access-control-request-headers: x-amz-target,authorization\r\n\r\n";
+        let answer = exchange(address, preflight).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        for header in [
+            "access-control-allow-origin: *",
+            "access-control-allow-methods: POST",
+            "access-control-allow-headers: x-amz-target,authorization",
+        ] {
+            assert!(answer.contains(header), "{answer}");
+        }
+        let request =
+            b"POST / HTTP/1.1\r\nhost: test\r\nconnection: close\r\norigin: http://page\r\n\
+                        content-length: 0\r\n\r\n";
+        let answer = exchange(address, request).await;
+        assert!(answer.contains("access-control-expose-headers: x-amzn-requestid"), "{answer}");
+        assert!(!get(address, "/").await.contains("access-control"), "only pages are told");
+    });
+}
+
+#[test]
+fn headers_have_a_limit() {
+    with_node(|address| async move {
+        let long = "a".repeat(2 * HEADER_BYTES_MAX);
+        let request =
+            format!("GET / HTTP/1.1\r\nhost: test\r\nconnection: close\r\nx-long: {long}\r\n\r\n");
+        let answer = exchange(address, request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    });
+}
+
+#[test]
+fn only_who_may_sign_learns_more_than_that_the_body_is_no_json() {
+    let directory = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    LocalSet::new().block_on(&runtime, async {
+        let file = "[a]\naws_access_key_id=A\naws_secret_access_key=s\n";
+        let credentials = credentials::Credentials::parse(file).unwrap();
+        let verifier = Verifier::new(credentials, "local".to_owned());
+        let address = start(directory.path(), Some(verifier)).await;
+        let check = async |operation: &str, body: &str, expected: &str| {
+            let answer = status_and_body(address, operation, body).await;
+            assert!(answer.starts_with("400 ") && answer.contains(expected), "{answer}");
+        };
+        check("CreateTable", TABLE, "#MissingAuthenticationTokenException").await;
+        check("CreateTable", "{}", "#MissingAuthenticationTokenException").await;
+        check("CreateTable", "{", "#SerializationException").await;
+        check("Creat", "{}", "#UnknownOperationException").await;
+        let health = get(address, "/").await;
+        assert!(health.starts_with("HTTP/1.1 200 "), "health is for everybody: {health}");
     });
 }
