@@ -19,7 +19,7 @@
 //!
 //! Modules in reading order: [`token`] and [`history`] are the nouns, [`model`] says what a legal
 //! step is and [`models`] has ready ones, [`search`] decides one partition, [`checker`] a whole
-//! history, [`replay`] checks the evidence for *legal*, [`format`](mod@format) reads files, [`shrink`]
+//! history, [`replay`] checks the evidence for *legal*, [`levels`] decides others than linearizability, [`format`](mod@format) reads files, [`shrink`]
 //! and [`explain`] make the evidence for *illegal* readable;
 //! [`judge`](mod@judge) does all of it.
 //!
@@ -43,6 +43,8 @@ pub mod search;
 pub mod checker;
 
 pub mod replay;
+
+pub mod levels;
 
 pub mod format;
 

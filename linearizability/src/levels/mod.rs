@@ -1,0 +1,3 @@
+//! Consistency levels besides linearizability.
+
+pub mod transactions;
