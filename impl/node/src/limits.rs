@@ -21,7 +21,7 @@ pub const LOG_BACKLOG_RECORDS_MAX: usize = LOG_QUEUE_RECORDS_MAX / 4;
 pub const LOG_BACKLOG_BYTES_MAX: usize = 64 << 20;
 
 /// Bytes that wait for one peer's socket; what does not fit is dropped, as on a network. Holds the
-/// largest number of entries in flight (1,024) at 8 KiB each, or eight of the longest frames.
+/// largest number of entries in flight (1,024) at 8 KiB each, and beyond that one of the longest frames.
 pub const LINK_BUFFER_BYTES_MAX: usize = 8 << 20;
 
 /// Appends that wait to be read back from the log for peers that lag: what may be in flight to two

@@ -104,6 +104,20 @@ fn contents<E: Engine>(
     found
 }
 
+fn contents_back<E: Engine>(
+    engine: &E,
+    range: (Bound<&[u8]>, Bound<&[u8]>),
+    limit: usize,
+) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut found = Vec::new();
+    let visit = &mut |key: &[u8], value: &[u8]| {
+        found.push((key.to_vec(), value.to_vec()));
+        found.len() < limit
+    };
+    engine.scan_back(range, visit).unwrap();
+    found
+}
+
 fn everything<E: Engine>(engine: &E) -> Vec<(Vec<u8>, Vec<u8>)> {
     contents(engine, (Bound::Unbounded, Bound::Unbounded), usize::MAX)
 }
@@ -207,6 +221,11 @@ proptest! {
                 Step::Scan(start, end, limit) => {
                     let range = (borrowed(&start), borrowed(&end));
                     prop_assert_eq!(contents(&engine, range, limit), contents(&oracle, range, limit));
+                    let mut back = contents(&oracle, range, usize::MAX);
+                    back.reverse();
+                    back.truncate(limit);
+                    prop_assert_eq!(contents_back(&engine, range, limit), &back[..]);
+                    prop_assert_eq!(contents_back(&oracle, range, limit), back);
                 }
                 Step::Reopen | Step::PowerLoss(_) => {
                     if let Step::PowerLoss(kept) = step {

@@ -35,7 +35,7 @@ fn a_frame_is_refused_as_soon_as_it_cannot_be_one() {
     bytes[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
     check(
         &bytes[..HEADER_LENGTH],
-        "a frame of 4294967295 bytes is longer than the limit of 1048576",
+        "a frame of 4294967295 bytes is longer than the limit of 7340032",
     );
 }
 

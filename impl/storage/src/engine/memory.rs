@@ -50,6 +50,21 @@ impl Engine for MemoryEngine {
         Ok(())
     }
 
+    fn scan_back(
+        &self,
+        range: (Bound<&[u8]>, Bound<&[u8]>),
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), MemoryError> {
+        if !super::is_empty(range) {
+            for (key, value) in self.items.range::<[u8], _>(range).rev() {
+                if !visit(key, value) {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn apply(&mut self, index: u64, changes: &[Change]) -> Result<(), MemoryError> {
         if index <= self.applied {
             return Err(MemoryError { index, applied: self.applied });

@@ -3,7 +3,8 @@
 //! What is applied is visible at once and durable at the next checkpoint. After a restart the host
 //! applies again every log entry above [`Engine::applied`].
 //!
-//! Invariants: `ENGINE-1` a scan yields what a `BTreeMap` given the same changes yields;
+//! Invariants: `ENGINE-1` a scan, either way, yields what a `BTreeMap` given the same changes
+//! yields;
 //! `ENGINE-2` after a crash an engine holds exactly the state of its last checkpointed index, never a
 //! part of a later one. The host keeps `ENGINE-3`: it applies only entries that are durable in its
 //! own log, so that a checkpoint never holds an entry that the log could lose.
@@ -81,6 +82,16 @@ pub trait Engine {
     /// # Errors
     /// When the storage below fails.
     fn scan(
+        &self,
+        range: (Bound<&[u8]>, Bound<&[u8]>),
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), Self::Error>;
+
+    /// Visits keys and values in descending order of keys until `visit` returns false.
+    ///
+    /// # Errors
+    /// When the storage below fails.
+    fn scan_back(
         &self,
         range: (Bound<&[u8]>, Bound<&[u8]>),
         visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,

@@ -13,6 +13,7 @@
 //! checksums. So every page is checked at open, before the first read: a tree with bytes that are not
 //! the ones that were written is refused, and the log builds another.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -20,8 +21,8 @@ use std::ops::Bound;
 use std::path::Path;
 
 use redb::{
-    Builder, Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, StorageBackend,
-    TableDefinition,
+    AccessGuard, Builder, Database, DatabaseError, Durability, ReadableDatabase, ReadableTable,
+    StorageBackend, TableDefinition,
 };
 
 use super::caught::caught;
@@ -296,6 +297,50 @@ impl TreeEngine {
     }
 }
 
+/// Visits what delta and tree hold together until `visit` returns false. Both come in the same order;
+/// `before` is how an earlier key compares with a later one.
+fn merge<'d>(
+    delta: impl Iterator<Item = (&'d Vec<u8>, &'d Option<Vec<u8>>)>,
+    stored: impl Iterator<Item = Result<StoredEntry, redb::StorageError>>,
+    before: Ordering,
+    visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+) -> Result<(), TreeError> {
+    let mut delta = delta.peekable();
+    for entry in stored {
+        let (key, value) = entry.map_err(tree)?;
+        // First what only the delta has.
+        while let Some((new_key, new_value)) =
+            delta.next_if(|(new_key, _)| new_key.as_slice().cmp(key.value()) == before)
+        {
+            if let Some(new_value) = new_value
+                && !visit(new_key, new_value)
+            {
+                return Ok(());
+            }
+        }
+        // Where both have the key, the delta is newer.
+        let goes_on = match delta.next_if(|(new_key, _)| new_key.as_slice() == key.value()) {
+            Some((_, None)) => true,
+            Some((_, Some(new_value))) => visit(key.value(), new_value),
+            None => visit(key.value(), value.value()),
+        };
+        if !goes_on {
+            return Ok(());
+        }
+    }
+    for (key, value) in delta {
+        if let Some(value) = value
+            && !visit(key, value)
+        {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// A key and its value, in the tree.
+type StoredEntry = (AccessGuard<'static, &'static [u8]>, AccessGuard<'static, &'static [u8]>);
+
 impl Engine for TreeEngine {
     type Error = TreeError;
 
@@ -318,39 +363,25 @@ impl Engine for TreeEngine {
         if super::is_empty(range) {
             return Ok(());
         }
-        let mut delta = self.delta.range::<[u8], _>(range).peekable();
         let transaction = self.database.begin_read().map_err(tree)?;
         let items = transaction.open_table(ITEMS).map_err(tree)?;
-        for entry in items.range::<&[u8]>(range).map_err(tree)? {
-            let (key, value) = entry.map_err(tree)?;
-            // First what only the delta has.
-            while let Some((new_key, new_value)) =
-                delta.next_if(|(new_key, _)| new_key.as_slice() < key.value())
-            {
-                if let Some(new_value) = new_value
-                    && !visit(new_key, new_value)
-                {
-                    return Ok(());
-                }
-            }
-            // Where both have the key, the delta is newer.
-            let goes_on = match delta.next_if(|(new_key, _)| new_key.as_slice() == key.value()) {
-                Some((_, None)) => true,
-                Some((_, Some(new_value))) => visit(key.value(), new_value),
-                None => visit(key.value(), value.value()),
-            };
-            if !goes_on {
-                return Ok(());
-            }
+        let stored = items.range::<&[u8]>(range).map_err(tree)?;
+        merge(self.delta.range::<[u8], _>(range), stored, Ordering::Less, visit)
+    }
+
+    fn scan_back(
+        &self,
+        range: (Bound<&[u8]>, Bound<&[u8]>),
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), TreeError> {
+        self.usable()?;
+        if super::is_empty(range) {
+            return Ok(());
         }
-        for (key, value) in delta {
-            if let Some(value) = value
-                && !visit(key, value)
-            {
-                break;
-            }
-        }
-        Ok(())
+        let transaction = self.database.begin_read().map_err(tree)?;
+        let items = transaction.open_table(ITEMS).map_err(tree)?;
+        let stored = items.range::<&[u8]>(range).map_err(tree)?.rev();
+        merge(self.delta.range::<[u8], _>(range).rev(), stored, Ordering::Greater, visit)
     }
 
     fn apply(&mut self, index: u64, changes: &[Change]) -> Result<(), TreeError> {

@@ -66,9 +66,9 @@ pub use writer::Wal;
 pub const BLOCK_LENGTH: u64 = BLOCK as u64;
 const BLOCK: usize = 4096;
 
-/// The longest payload of one record: four times the 1 MiB that a frame between nodes may carry.
+/// The longest payload of one record: more than the 7 MiB that a frame between nodes may carry.
 /// A segment must have room for one such record, see [`Options::segment_length`].
-pub const PAYLOAD_LENGTH_MAX: usize = 4 << 20;
+pub const PAYLOAD_LENGTH_MAX: usize = 8 << 20;
 
 /// A byte position in the log; with it a record is found and records are ordered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
