@@ -255,6 +255,7 @@ impl<S: ReplicatedState> Driver<S> {
                 self.requests.end(number, Outcome::Refused(refusal.into()));
             }
             ReplicaOutcome::Unknown => self.requests.end(number, Outcome::Unknown),
+            ReplicaOutcome::GivesWay => unreachable!("a node asks for no transfer"),
         }
     }
 
@@ -270,9 +271,10 @@ impl<S: ReplicatedState> Driver<S> {
             }
             ReplicaOutcome::NotLeader { leader } => ForwardOutcome::NotLeader { leader },
             ReplicaOutcome::Refused(
-                Refusal::Overloaded | Refusal::TooLong | Refusal::Halted(_),
+                Refusal::Overloaded | Refusal::TooLong | Refusal::Halted(_) | Refusal::NoTransfer,
             ) => ForwardOutcome::Refused,
             ReplicaOutcome::Unknown => ForwardOutcome::Unknown,
+            ReplicaOutcome::GivesWay => unreachable!("a node asks for no transfer"),
         };
         let PeerRequest { from, incarnation, number } = peer;
         let answered = Frame::Answered(Answered { incarnation, id: number, outcome });

@@ -32,6 +32,20 @@ pub enum Event {
         /// The query, in the encoding of the state machine.
         query: Command,
     },
+    /// Answer this query from what is applied here, whoever leads: it was committed, and may be old.
+    ReadEventual {
+        /// Names the request; unique among those that are open.
+        id: RequestId,
+        /// The query, in the encoding of the state machine.
+        query: Command,
+    },
+    /// Let this peer lead; [`Outcome::GivesWay`] if that was begun.
+    Transfer {
+        /// Names the request; unique among those that are open.
+        id: RequestId,
+        /// Who is to lead.
+        to: ReplicaId,
+    },
     /// Log records are durable.
     Durable {
         /// The last of them.
@@ -107,6 +121,8 @@ pub enum Outcome {
     Refused(Refusal),
     /// It may have an effect, now or later, or none.
     Unknown,
+    /// This leader takes no more writes, and lets the peer campaign once it holds the log.
+    GivesWay,
 }
 
 /// Why a replica did not take a request.
@@ -121,6 +137,9 @@ pub enum Refusal {
         ringleader_wire::limits::COMMAND_LENGTH_MAX
     )]
     TooLong,
+    /// The one that was to lead is no peer, or another transfer is on its way.
+    #[error("nobody can take over: no such peer, or a transfer is on its way")]
+    NoTransfer,
     /// The replica stopped because an invariant broke.
     #[error("this replica has stopped: {0}")]
     Halted(&'static str),

@@ -22,6 +22,7 @@ use std::collections::{BTreeMap, VecDeque};
 enum Open {
     Write,
     Read { query: Command },
+    Transfer,
 }
 
 /// An effect that waits for the disk.
@@ -114,7 +115,9 @@ impl<S: ReplicatedState> Replica<S> {
             Event::Timer(timer) => self.feed(now, Input::Timer(timer)),
             Event::Receive { from, message } => self.feed(now, Input::Receive { from, message }),
             Event::Write { id, command } => self.write(now, id, command),
-            Event::Read { id, query } => self.read(now, id, query),
+            Event::Read { id, query } => self.read(now, id, query, Request::Read),
+            Event::ReadEventual { id, query } => self.read(now, id, query, Request::ReadEventual),
+            Event::Transfer { id, to } => self.transfer(now, id, to),
             Event::Durable { io, positions } => self.on_durable(now, io, &positions),
         }
         self.answer_reads()
@@ -207,10 +210,17 @@ impl<S: ReplicatedState> Replica<S> {
         }
     }
 
-    fn read(&mut self, now: Tick, id: RequestId, query: Command) {
+    fn read(&mut self, now: Tick, id: RequestId, query: Command, request: Request<Command>) {
         if self.admits(id) {
             self.open.insert(id, Open::Read { query });
-            self.feed(now, Input::Request { id, request: Request::Read });
+            self.feed(now, Input::Request { id, request });
+        }
+    }
+
+    fn transfer(&mut self, now: Tick, id: RequestId, to: ReplicaId) {
+        if self.admits(id) {
+            self.open.insert(id, Open::Transfer);
+            self.feed(now, Input::Request { id, request: Request::Transfer { to } });
         }
     }
 
@@ -279,6 +289,10 @@ impl<S: ReplicatedState> Replica<S> {
             Held::Answer { id, answer: Answer::Unknown } => self.reply(id, Outcome::Unknown),
             Held::Answer { id, answer: Answer::NotLeader { leader } } => {
                 self.reply(id, Outcome::NotLeader { leader });
+            }
+            Held::Answer { id, answer: Answer::GivesWay } => self.reply(id, Outcome::GivesWay),
+            Held::Answer { id, answer: Answer::Refused } => {
+                self.reply(id, Outcome::Refused(Refusal::NoTransfer));
             }
         }
     }
@@ -376,7 +390,7 @@ impl<S: ReplicatedState> Replica<S> {
         for (id, open) in std::mem::take(&mut self.open) {
             let outcome = match open {
                 Open::Write => Outcome::Unknown,
-                Open::Read { .. } => Outcome::Refused(Refusal::Halted(invariant)),
+                Open::Read { .. } | Open::Transfer => Outcome::Refused(Refusal::Halted(invariant)),
             };
             self.actions.push(Action::Reply { id, outcome });
         }

@@ -6,7 +6,7 @@ mod list;
 
 use list::{Kept, List};
 use ringleader_core::group::{
-    AnnounceCommit, AtElection, Config, Entry, Message, Payload, Timer, Write,
+    AnnounceCommit, AtElection, Config, Entry, Message, Payload, Timer, Timing, Write,
 };
 use ringleader_core::ids::{LogEnd, LogIndex, ReplicaId, RequestId, Term, Tick};
 use ringleader_core::quorum::ReplicaSet;
@@ -35,6 +35,7 @@ fn config(replicas: u8) -> Config {
         inflight_entries_max: 1024,
         at_election: AtElection::AppendNoOp,
         announce_commit: AnnounceCommit::WithNextAppend,
+        timing: Timing::default(),
     }
 }
 
@@ -133,7 +134,7 @@ fn said(message: &Message<Command>) -> String {
             let (term, prev, count, commit) = (term.0, prev.index.0, entries.len(), commit.0);
             format!("term {term}, {count} entries after {prev}, commit {commit}")
         }
-        Message::RequestVote { term, log_end } => {
+        Message::RequestVote { term, log_end, .. } => {
             format!("vote for me in term {}, my log ends with {}", term.0, log_end.index.0)
         }
         Message::Confirm { term, round } => format!("confirm round {round} of term {}", term.0),
@@ -141,6 +142,9 @@ fn said(message: &Message<Command>) -> String {
         | Message::Appended { .. }
         | Message::Rejected { .. }
         | Message::Confirmed { .. }
+        | Message::RequestPreVote { .. }
+        | Message::PreVote { .. }
+        | Message::TakeOver { .. }
         | Message::NewerTerm { .. } => format!("{message:?}"),
     }
 }

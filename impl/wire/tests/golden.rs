@@ -86,7 +86,10 @@ fn every_message_survives_the_way() {
     let (term, index) = (Term(3), LogIndex(8));
     let end = LogEnd { term, index };
     let messages = [
-        Message::RequestVote { term, log_end: end },
+        Message::RequestVote { term, log_end: end, by_transfer: true },
+        Message::RequestPreVote { term, poll: 2, log_end: end },
+        Message::PreVote { term, poll: 2 },
+        Message::TakeOver { term },
         Message::Vote { term },
         Message::Append { term, prev: end, entries: Vec::new(), commit: index },
         Message::Appended { term, matched: index },

@@ -5,7 +5,7 @@ use crate::node::{MARK_LOST_WRITE, Node, Outbox};
 use crate::protocol::{Bounded, Kind, Property, Protocol, Snapshot};
 use ringleader_core::group::{
     self, AnnounceCommit, Answer, Ask, AtElection, Config, Group, Log, Message, Payload, Rename,
-    Request, Timer, Told, invariant,
+    Request, Timer, Timing, Told, invariant,
 };
 use ringleader_core::ids::{LogEnd, LogIndex, ReplicaId, RequestId, Term, Tick};
 use ringleader_core::machine::{Effects, Input, Machine};
@@ -139,6 +139,7 @@ impl Protocol for GroupProtocol {
             inflight_entries_max: self.inflight_entries_max,
             at_election: self.at_election,
             announce_commit: self.announce_commit,
+            timing: Timing::default(),
         }
     }
 
@@ -248,6 +249,7 @@ impl Protocol for GroupProtocol {
         match timer {
             Timer::Election => !machine.is_leader() && machine.term().0 < self.terms,
             Timer::Heartbeat => self.heartbeats && machine.is_leader(),
+            Timer::Quorum | Timer::Transfer => machine.is_leader(),
         }
     }
 
@@ -278,7 +280,10 @@ impl Protocol for GroupProtocol {
                 let ids = (id.0..).map(RequestId);
                 ids.zip(values).flat_map(|(id, &value)| asked(id, value)).collect()
             }
-            Request::Read => vec![Event::AskedToRead, Event::Client(Moment::ReadInvoked(id))],
+            Request::Read | Request::ReadEventual => {
+                vec![Event::AskedToRead, Event::Client(Moment::ReadInvoked(id))]
+            }
+            Request::Transfer { .. } => Vec::new(),
         }
     }
 
@@ -340,7 +345,13 @@ impl Protocol for GroupProtocol {
                     || machine.leader() != Some(from.id)
                     || from.machine.awaits_confirmation(to.id, *round)
             }
-            Message::NewerTerm { .. } => true,
+            // A poll that is over may still be counted for a later one: that it is not is for the
+            // machine to say.
+            Message::PreVote { poll, .. } => {
+                !machine.is_asking() || machine.awaits_agreement(from.id, *poll)
+            }
+            Message::RequestPreVote { poll, .. } => from.machine.awaits_agreement(to.id, *poll),
+            Message::TakeOver { .. } | Message::NewerTerm { .. } => true,
         }
     }
 
@@ -443,6 +454,8 @@ impl Protocol for GroupProtocol {
             Request::Write(value) => format!("client: write {value}"),
             Request::WriteAll(values) => format!("client: write {values:?}"),
             Request::Read => "client: read".to_owned(),
+            Request::ReadEventual => "client: read whatever is there".to_owned(),
+            Request::Transfer { to } => format!("host: let {} lead", to.0),
         }
     }
 
@@ -462,6 +475,8 @@ impl Protocol for GroupProtocol {
             Event::Committed(entries) => Some(format!("COMMIT up to {}", entries.len())),
             Event::Ended(id, Answer::Unknown) => Some(format!("ANSWER write {}: unknown", id.0)),
             Event::Ended(_, Answer::NotLeader { .. }) => Some("ANSWER: not the leader".to_owned()),
+            Event::Ended(_, Answer::GivesWay) => Some("ANSWER: gives way".to_owned()),
+            Event::Ended(_, Answer::Refused) => Some("ANSWER: refused".to_owned()),
         }
     }
 
@@ -469,6 +484,8 @@ impl Protocol for GroupProtocol {
         match timer {
             Timer::Election => "no leader heard: campaigns".to_owned(),
             Timer::Heartbeat => "heartbeat".to_owned(),
+            Timer::Quorum => "no majority heard".to_owned(),
+            Timer::Transfer => "the transfer takes too long".to_owned(),
         }
     }
 
@@ -592,9 +609,15 @@ fn describe_end(end: &LogEnd) -> String {
 
 fn describe_message(message: &Message<Value>) -> String {
     match message {
-        Message::RequestVote { term, log_end } => {
-            format!("RequestVote t{}, log ends {}", term.0, describe_end(log_end))
+        Message::RequestVote { term, log_end, by_transfer } => {
+            let told = if *by_transfer { ", told to" } else { "" };
+            format!("RequestVote t{}, log ends {}{told}", term.0, describe_end(log_end))
         }
+        Message::RequestPreVote { term, poll, log_end } => {
+            format!("RequestPreVote t{} poll {poll}, log ends {}", term.0, describe_end(log_end))
+        }
+        Message::PreVote { term, poll } => format!("PreVote t{} poll {poll}", term.0),
+        Message::TakeOver { term } => format!("TakeOver t{}", term.0),
         Message::Vote { term } => format!("Vote t{}", term.0),
         Message::Append { term, prev, entries, commit } => {
             let entries: Vec<String> = entries.iter().map(describe_entry).collect();

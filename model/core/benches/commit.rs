@@ -10,7 +10,7 @@
 #![expect(clippy::disallowed_types, reason = "a bench measures time")]
 
 use ringleader_core::group::{
-    AnnounceCommit, Ask, AtElection, Config, Durable, Group, Request, Timer, Told,
+    AnnounceCommit, Ask, AtElection, Config, Durable, Group, Request, Timer, Timing, Told,
 };
 use ringleader_core::ids::{IoNumber, LogIndex, ReplicaId, RequestId, Tick};
 use ringleader_core::machine::{Effect, Effects, Input, Machine, Recovered};
@@ -45,6 +45,7 @@ impl Cluster {
             inflight_entries_max: 65_536,
             at_election: AtElection::AppendNoOp,
             announce_commit: AnnounceCommit::WithNextAppend,
+            timing: Timing::default(),
         };
         let start = |id| {
             let disk = Recovered { durable: Durable::default(), checkpointed: LogIndex(0) };

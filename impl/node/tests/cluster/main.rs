@@ -5,7 +5,7 @@ mod list;
 
 use bytes::BytesMut;
 use list::{List, append, number};
-use ringleader_core::group::{AnnounceCommit, AtElection, Config, Message};
+use ringleader_core::group::{AnnounceCommit, AtElection, Config, Message, Timing};
 use ringleader_core::ids::{LogEnd, LogIndex, ReplicaId, Term, Tick};
 use ringleader_core::quorum::ReplicaSet;
 use ringleader_node::{Handle, NodeError, Options, Outcome, RefusedBecause, Running};
@@ -86,6 +86,7 @@ impl Group {
             inflight_entries_max: 1024,
             at_election: AtElection::AppendNoOp,
             announce_commit: AnnounceCommit::WithNextAppend,
+            timing: Timing::default(),
         }
     }
 

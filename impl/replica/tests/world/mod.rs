@@ -7,7 +7,7 @@ pub(crate) mod random;
 use list::{Kept, List};
 use random::Random;
 use ringleader_core::group::invariant::at_most_one_leader_per_term;
-use ringleader_core::group::{AnnounceCommit, AtElection, Config, Message, Timer};
+use ringleader_core::group::{AnnounceCommit, AtElection, Config, Message, Timer, Timing};
 use ringleader_core::ids::{ReplicaId, RequestId, Tick};
 use ringleader_core::quorum::ReplicaSet;
 use ringleader_replica::{Action, Event, LogRecord, Outcome, Replica, StoredReader};
@@ -83,6 +83,7 @@ fn config(id: ReplicaId) -> Config {
         inflight_entries_max: 8,
         at_election: AtElection::AppendNoOp,
         announce_commit: AnnounceCommit::WithNextAppend,
+        timing: Timing::default(),
     }
 }
 
@@ -251,6 +252,7 @@ impl World {
             }
             (Asked::Read { .. }, Outcome::NotLeader { .. } | Outcome::Refused(_)) => {}
             (Asked::Read { .. }, Outcome::Unknown) => panic!("a read has no unknown outcome"),
+            (_, Outcome::GivesWay) => panic!("no transfer was asked for"),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Who a replica is, and the limits and options of its group.
 
+use super::timing::Timing;
 use crate::ids::{ReplicaId, Tick};
 use crate::quorum::ReplicaSet;
 
@@ -24,6 +25,8 @@ pub struct Config {
     pub at_election: AtElection,
     /// When followers learn that the commit index moved.
     pub announce_commit: AnnounceCommit,
+    /// Which rules about time the group follows.
+    pub timing: Timing,
 }
 
 /// What a new leader does first.

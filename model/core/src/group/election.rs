@@ -1,7 +1,8 @@
 //! Who leads: terms, ballots, votes (Ongaro & Ousterhout 2014, sections 5.1, 5.2 and 5.4.1).
 
 use super::{
-    Answer, AtElection, Group, Leader, Message, Payload, Progress, Reads, Role, Timer, Write,
+    Answer, AtElection, Deadline, Group, Leader, Message, Payload, Progress, Reads, Role, Tenure,
+    Timer, Write,
 };
 use crate::ids::{IoNumber, LogEnd, ReplicaId, Term};
 use crate::machine::{Effect, Effects};
@@ -10,19 +11,41 @@ use alloc::collections::VecDeque;
 use core::fmt::Debug;
 use core::hash::Hash;
 
+/// Why a replica campaigns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Campaign {
+    /// It misses a leader.
+    OfOurOwn,
+    /// The leader told it to.
+    ByTransfer,
+}
+
 impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
-    /// Campaigns in the next term. Peers are asked only once our own ballot is durable.
+    /// No leader was heard from: campaigns, or asks the peers first. Not while we have promised to
+    /// wait, or know better: timers are no evidence.
     pub(super) fn on_election_timeout(&mut self, effects: &mut Effects<Self>) {
         if self.is_leader() {
             return;
         }
-        self.term = self.term.next();
+        if self.hears_leader(self.time.now) || self.is_bound(self.time.now) {
+            self.arm_election(effects);
+        } else if self.config.timing.evidence.is_some() {
+            self.ask_peers(effects);
+        } else {
+            self.campaign(Campaign::OfOurOwn, effects);
+        }
+    }
+
+    /// Campaigns in the next term. Peers are asked only once our own ballot is durable.
+    pub(super) fn campaign(&mut self, why: Campaign, effects: &mut Effects<Self>) {
+        self.enter(self.term.next());
         self.vote = Some(self.config.id);
         let ballot = self.write_ballot(effects);
         self.role = Role::Candidate { votes: ReplicaSet::default(), ballot };
         let log_end = self.log.end();
         for peer in self.peers() {
-            let request = Message::RequestVote { term: self.term, log_end };
+            let by_transfer = why == Campaign::ByTransfer;
+            let request = Message::RequestVote { term: self.term, log_end, by_transfer };
             effects.send(peer, request, self.disk.everything());
         }
         self.arm_election(effects);
@@ -82,10 +105,13 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
     fn lead(&mut self, effects: &mut Effects<Self>) {
         let progress = Progress::unknown(self.log.last());
         let peers = self.peers().map(|peer| (peer, progress)).collect();
-        self.role =
-            Role::Leader(Leader { peers, writes: VecDeque::new(), reads: Reads::default() });
+        let (writes, reads) = (VecDeque::new(), Reads::default());
+        self.role = Role::Leader(Leader { peers, writes, reads, tenure: Tenure::default() });
+        // Whoever could be reading alone was waited for, or has stopped.
+        self.time.bound_until = Deadline::OVER;
         effects.push(Effect::Disarm { timer: Timer::Election });
         self.arm_heartbeat(effects);
+        self.watch_quorum(effects);
         match self.config.at_election {
             AtElection::AppendNoOp => self.write_own(Payload::NoOp, effects),
             AtElection::Wait => {}
@@ -99,15 +125,25 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
         if term <= self.term {
             return false;
         }
-        self.term = term;
+        self.enter(term);
         self.vote = None;
         self.follow(None, effects);
         true
     }
 
+    /// Begins a term: what was heard, and asked, was about an earlier one. What we promised stays.
+    fn enter(&mut self, term: Term) {
+        self.term = term;
+        self.time.heard_until = Deadline::OVER;
+        self.time.polls = 0;
+    }
+
     /// Follows `leader` in the current term. A leader that is deposed by this ends what it had
     /// promised to answer.
     pub(super) fn follow(&mut self, leader: Option<ReplicaId>, effects: &mut Effects<Self>) {
+        if let Some(evidence) = self.config.timing.evidence.filter(|_| leader.is_some()) {
+            self.time.heard_until = Deadline::after(self.time.now, evidence);
+        }
         let before = core::mem::replace(&mut self.role, Role::Follower { leader });
         let Role::Leader(deposed) = before else { return };
         for (_, id) in deposed.writes {
@@ -119,6 +155,12 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
             effects.push(Effect::Answer { id, answer, after: IoNumber::NONE });
         }
         effects.push(Effect::Disarm { timer: Timer::Heartbeat });
+        if self.config.timing.quorum_timeout.is_some() {
+            effects.push(Effect::Disarm { timer: Timer::Quorum });
+        }
+        if deposed.tenure.transfer.is_some() {
+            effects.push(Effect::Disarm { timer: Timer::Transfer });
+        }
         self.arm_election(effects);
     }
 
@@ -131,7 +173,11 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
         effects: &mut Effects<Self>,
     ) {
         match message {
-            Message::RequestVote { .. } | Message::Append { .. } | Message::Confirm { .. } => {
+            Message::RequestVote { .. }
+            | Message::Append { .. }
+            | Message::Confirm { .. }
+            | Message::RequestPreVote { .. }
+            | Message::TakeOver { .. } => {
                 let newer = Message::NewerTerm { term: self.term };
                 effects.send(from, newer, self.disk.everything());
             }
@@ -139,6 +185,7 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
             | Message::Appended { .. }
             | Message::Rejected { .. }
             | Message::Confirmed { .. }
+            | Message::PreVote { .. }
             | Message::NewerTerm { .. } => {}
         }
     }

@@ -52,7 +52,7 @@ pub fn replica_is_sound<C: Clone + Debug + Eq + Ord + Hash>(
 
 fn claimant_voted_for_itself<C>(replica: &Group<C>) -> bool {
     match replica.role {
-        Role::Follower { .. } => true,
+        Role::Follower { .. } | Role::Asking { .. } => true,
         Role::Candidate { .. } | Role::Leader(_) => replica.vote == Some(replica.config.id),
     }
 }
@@ -65,7 +65,7 @@ fn progress_is_within_log<C: Clone>(replica: &Group<C>) -> bool {
         peer.matched < peer.next && peer.next <= end && probes_something
     };
     match &replica.role {
-        Role::Follower { .. } | Role::Candidate { .. } => true,
+        Role::Follower { .. } | Role::Asking { .. } | Role::Candidate { .. } => true,
         Role::Leader(leader) => leader.peers.values().all(within),
     }
 }
@@ -90,11 +90,15 @@ pub fn promise_is_durable<C: Clone>(
     match *message {
         Message::Vote { term } => disk.term > term || disk.term == term && disk.vote == Some(to),
         Message::Appended { term, matched } => disk.term > term || disk.log.last() >= matched,
-        Message::RequestVote { term, .. } | Message::NewerTerm { term } => disk.term >= term,
+        Message::RequestVote { term, .. }
+        | Message::RequestPreVote { term, .. }
+        | Message::NewerTerm { term } => disk.term >= term,
         Message::Append { .. }
         | Message::Rejected { .. }
         | Message::Confirm { .. }
-        | Message::Confirmed { .. } => true,
+        | Message::Confirmed { .. }
+        | Message::PreVote { .. }
+        | Message::TakeOver { .. } => true,
     }
 }
 

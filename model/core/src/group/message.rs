@@ -16,6 +16,8 @@ pub enum Message<C> {
         term: Term,
         /// Where the candidate's log ends.
         log_end: LogEnd,
+        /// The leader of the term before told it to: that leader has stopped.
+        by_transfer: bool,
     },
     /// "You have my vote in `term`."
     Vote {
@@ -63,6 +65,27 @@ pub enum Message<C> {
         /// The round.
         round: u64,
     },
+    /// "I miss the leader of `term`. Do you? My log ends at `log_end`. This is poll `poll`."
+    RequestPreVote {
+        /// The speaker's term.
+        term: Term,
+        /// Counts the speaker's polls in its term, from 1.
+        poll: u64,
+        /// Where the speaker's log ends.
+        log_end: LogEnd,
+    },
+    /// "I miss it too, and would vote for you. Yours was poll `poll`."
+    PreVote {
+        /// The term of both.
+        term: Term,
+        /// The poll.
+        poll: u64,
+    },
+    /// "I have stopped leading `term`, and you hold my whole log: campaign at once."
+    TakeOver {
+        /// The leader's term.
+        term: Term,
+    },
     /// "What you said is outdated: there is a `term`."
     NewerTerm {
         /// The speaker's term.
@@ -82,12 +105,25 @@ impl<C> Message<C> {
             | Self::Rejected { term, .. }
             | Self::Confirm { term, .. }
             | Self::Confirmed { term, .. }
+            | Self::RequestPreVote { term, .. }
+            | Self::PreVote { term, .. }
+            | Self::TakeOver { term }
             | Self::NewerTerm { term } => term,
         }
     }
+
+    /// Whether it may be said before anybody has ever campaigned.
+    pub(super) fn may_precede_campaigns(&self) -> bool {
+        matches!(self, Self::RequestPreVote { .. } | Self::PreVote { .. })
+    }
+
+    /// Whether only a follower of the leader says it.
+    pub(super) fn answers_a_leader(&self) -> bool {
+        matches!(self, Self::Appended { .. } | Self::Rejected { .. } | Self::Confirmed { .. })
+    }
 }
 
-/// What the host asks of its replica. Only a leader accepts.
+/// What the host asks of its replica. Only a leader accepts, but for eventual reads.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Request<C> {
     /// Append this command, and answer with what applying it returns ([`Ask::AnswerFrom`]).
@@ -96,8 +132,17 @@ pub enum Request<C> {
     /// that of the first; the others have the ids that follow it, and each is answered as if it
     /// had come alone.
     WriteAll(Vec<C>),
-    /// Say when the state machine may be read ([`Ask::ReadReady`]).
+    /// Say when the state machine may be read ([`Ask::ReadReady`]): it then shows every write that
+    /// was answered before.
     Read,
+    /// Read the state machine as it is, on any replica ([`Ask::ReadReady`] at once). What it shows
+    /// was committed, and may be old: the host tells up to which entry it is applied.
+    ReadEventual,
+    /// Let this peer lead. Begun if the answer is [`Answer::GivesWay`].
+    Transfer {
+        /// Who is to lead.
+        to: ReplicaId,
+    },
 }
 
 /// How a request ends when it does not end in the state machine.
@@ -111,6 +156,10 @@ pub enum Answer {
     },
     /// The command is in the log of a leader that was deposed: it may be committed, or not.
     Unknown,
+    /// This leader takes no more writes and lets the peer campaign as soon as it holds its log.
+    GivesWay,
+    /// Nobody of that name is a peer, or another transfer is on its way.
+    Refused,
 }
 
 /// The timers of a replica.
@@ -121,6 +170,10 @@ pub enum Timer {
     Election,
     /// A leader has to speak.
     Heartbeat,
+    /// A leader heard from no majority.
+    Quorum,
+    /// The peer that was to lead did not get there.
+    Transfer,
 }
 
 /// One atomic I/O of a replica.

@@ -20,7 +20,7 @@
 //!   [`Message::NewerTerm`].
 //! * Read-index rounds are their own pair of messages, and answered without waiting for a disk.
 //!
-//! Not there yet: pre-vote, leases, sessions, membership change, snapshots, log replicas. A
+//! Not there yet: sessions, membership change, snapshots, log replicas. A
 //! deposed leader answers *unknown* for writes whose fate it does not know.
 //!
 //! Invariants (checked by [`invariant`], in the model and in the server's debug build):
@@ -32,24 +32,33 @@
 //! * `COMMIT-3` no two replicas commit different entries at one index.
 //! * `APPLY-1` a replica applies only what is committed and durable in its own log.
 //! * `READ-1` a read returns the effect of every write that was answered before it was asked.
+//! * `READ-2` an eventual read returns what some committed prefix of the log wrote.
+//! * `PREVOTE-1`, `PREVOTE-2` ([`pre_vote`]) peers are asked before a campaign.
+//! * `LEASE-1`, `LEASE-2` ([`lease`]) while a lease holds, nobody leads a later term.
+//! * `TRANSFER-1` ([`transfer`]) a leader gives way only to a peer that holds its whole log.
 
 mod config;
 mod disk;
 mod election;
 pub mod invariant;
+mod lease;
 mod log;
 mod message;
+mod pre_vote;
 mod read_index;
 mod replication;
 mod symmetry;
 #[cfg(test)]
 mod tests;
+mod timing;
+mod transfer;
 
 pub use config::{AnnounceCommit, AtElection, Config};
 pub use log::{Entry, Log, Payload};
 pub use message::{Answer, Ask, Durable, Message, Request, Timer, Told, Write};
 pub use replication::{Flow, Progress};
 pub use symmetry::Rename;
+pub use timing::{Drift, Lease, Timing};
 
 use crate::ids::{IoNumber, LogIndex, ReplicaId, RequestId, Term, Tick};
 use crate::machine::{Effect, Effects, Input, Machine, Recovered};
@@ -58,7 +67,10 @@ use alloc::collections::{BTreeMap, VecDeque};
 use core::fmt::Debug;
 use core::hash::Hash;
 use disk::Durability;
+use election::Campaign;
+use lease::Tenure;
 use read_index::Reads;
+use timing::{Deadline, Time};
 
 /// No group gets there, at a campaign a millisecond for thousands of years. Keeps a garbled term
 /// from using them up.
@@ -71,6 +83,13 @@ enum Role {
     Follower {
         /// Who leads this term, if it was heard from.
         leader: Option<ReplicaId>,
+    },
+    /// Has heard from no leader for too long, and asks the peers whether they have.
+    Asking {
+        /// The number of the poll, in this term.
+        poll: u64,
+        /// Who misses the leader too, ourselves included.
+        agreed: ReplicaSet,
     },
     /// Campaigning.
     Candidate {
@@ -93,6 +112,8 @@ struct Leader {
     writes: VecDeque<(LogIndex, RequestId)>,
     /// Reads, and the rounds that confirm leadership for them.
     reads: Reads,
+    /// How long it leads.
+    tenure: Tenure,
 }
 
 /// One replica of a group. See the module's documentation.
@@ -110,6 +131,8 @@ pub struct Group<C> {
     /// Entries up to here were handed to the state machine. Invariant: `APPLY-1`.
     applying: LogIndex,
     role: Role,
+    /// What it knows about time.
+    time: Time,
     /// An invariant broke: silent from then on.
     halted: bool,
 }
@@ -147,7 +170,7 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Machine for Group<C> {
     fn recover(
         config: &Config,
         disk: Recovered<Durable<C>>,
-        _now: Tick,
+        now: Tick,
         effects: &mut Effects<Self>,
     ) -> Self {
         assert!(config.voters.contains(config.id), "{:?} is not a voter", config.id);
@@ -158,7 +181,7 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Machine for Group<C> {
         assert!(applied <= log.last(), "APPLY-1: applied {} of {}", applied.0, log.last().0);
         assert!(log.released() <= applied, "LOG-3: entry {} is in no state", applied.0 + 1);
         log.release(applied);
-        let replica = Self {
+        let mut replica = Self {
             config: config.clone(),
             term,
             vote,
@@ -167,19 +190,25 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Machine for Group<C> {
             commit: applied,
             applying: applied,
             role: Role::Follower { leader: None },
+            time: Time { now, ..Time::default() },
             halted: false,
         };
+        // We may have promised anything before: wait it out.
+        replica.bind();
         replica.arm_election(effects);
         replica
     }
 
-    fn step(&mut self, _now: Tick, input: Input<Self>, effects: &mut Effects<Self>) {
+    fn step(&mut self, now: Tick, input: Input<Self>, effects: &mut Effects<Self>) {
         if self.halted {
             return;
         }
+        self.time.now = now;
         match input {
             Input::Timer(Timer::Election) => self.on_election_timeout(effects),
             Input::Timer(Timer::Heartbeat) => self.on_heartbeat(effects),
+            Input::Timer(Timer::Quorum) => self.on_quorum_timeout(effects),
+            Input::Timer(Timer::Transfer) => self.on_transfer_timeout(),
             Input::Receive { from, message } => self.on_message(from, message, effects),
             Input::Request { id, request: Request::Write(command) } => {
                 self.on_writes(id, [command], effects);
@@ -188,18 +217,30 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Machine for Group<C> {
                 self.on_writes(id, commands, effects);
             }
             Input::Request { id, request: Request::Read } => self.on_read(id, effects),
+            Input::Request { id, request: Request::ReadEventual } => {
+                Self::on_read_eventual(id, effects);
+            }
+            Input::Request { id, request: Request::Transfer { to } } => {
+                self.on_transfer(id, to, effects);
+            }
             Input::Persisted(io) => self.on_persisted(io, effects),
             Input::Told(Told::Applied(index)) => self.on_applied(index),
         }
     }
 
-    fn rebase(&mut self, _now: Tick, io: IoNumber) {
+    fn rebase(&mut self, now: Tick, io: IoNumber) {
         if self.halted {
             return; // It no longer counts.
         }
         self.disk.rebase(io);
-        if let Role::Candidate { ballot, .. } = &mut self.role {
-            ballot.0 = ballot.0.saturating_sub(io.0);
+        self.time.rebase(now);
+        match &mut self.role {
+            Role::Follower { .. } | Role::Asking { .. } => {}
+            Role::Candidate { ballot, .. } => ballot.0 = ballot.0.saturating_sub(io.0),
+            Role::Leader(leader) => {
+                leader.tenure.lease_until.rebase(now);
+                leader.reads.rebase(now);
+            }
         }
     }
 }
@@ -210,8 +251,12 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
     fn on_message(&mut self, from: ReplicaId, message: Message<C>, effects: &mut Effects<Self>) {
         let term = message.term();
         let is_peer = from != self.config.id && self.voters().contains(from);
-        if !is_peer || term == Term(0) || term > TERM_MAX {
+        let campaigned = term > Term(0) || message.may_precede_campaigns();
+        if !is_peer || !campaigned || term > TERM_MAX {
             return; // Not from a correct peer: terms count campaigns.
+        }
+        if self.must_ignore(&message) {
+            return;
         }
         let adopted = self.adopt(term, effects);
         if term < self.term {
@@ -221,6 +266,9 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
         // A grant writes the ballot with the vote in it, as one I/O.
         if adopted && !matches!(message, Message::RequestVote { .. }) {
             self.write_ballot(effects);
+        }
+        if message.answers_a_leader() {
+            self.note_answer(from, effects);
         }
         match message {
             Message::RequestVote { log_end, .. } => {
@@ -234,6 +282,11 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
             Message::Rejected { prev, hint, .. } => self.on_rejected(from, prev, hint, effects),
             Message::Confirm { round, .. } => self.on_confirm(from, round, effects),
             Message::Confirmed { round, .. } => self.on_confirmed(from, round, effects),
+            Message::RequestPreVote { poll, log_end, .. } => {
+                self.on_request_pre_vote(from, poll, log_end, effects);
+            }
+            Message::PreVote { poll, .. } => self.on_pre_vote(from, poll, effects),
+            Message::TakeOver { .. } => self.on_take_over(effects),
             Message::NewerTerm { .. } => {} // Its term was all it had to say.
         }
     }
@@ -241,7 +294,7 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
     fn on_persisted(&mut self, io: IoNumber, effects: &mut Effects<Self>) {
         self.disk.persisted(io);
         match self.role {
-            Role::Follower { .. } => self.apply_committed(effects),
+            Role::Follower { .. } | Role::Asking { .. } => self.apply_committed(effects),
             Role::Candidate { .. } => {
                 self.count_own_vote(effects);
                 self.apply_committed(effects);
@@ -330,7 +383,7 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
     pub fn leader(&self) -> Option<ReplicaId> {
         match self.role {
             Role::Follower { leader } => leader,
-            Role::Candidate { .. } => None,
+            Role::Asking { .. } | Role::Candidate { .. } => None,
             Role::Leader(_) => Some(self.config.id),
         }
     }
@@ -340,7 +393,7 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
     pub fn progress(&self, peer: ReplicaId) -> Option<Progress> {
         match &self.role {
             Role::Leader(leader) => leader.peers.get(&peer).copied(),
-            Role::Follower { .. } | Role::Candidate { .. } => None,
+            Role::Follower { .. } | Role::Asking { .. } | Role::Candidate { .. } => None,
         }
     }
 
@@ -349,7 +402,7 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
     pub fn votes(&self) -> Option<ReplicaSet> {
         match self.role {
             Role::Candidate { votes, .. } => Some(votes),
-            Role::Follower { .. } | Role::Leader(_) => None,
+            Role::Follower { .. } | Role::Asking { .. } | Role::Leader(_) => None,
         }
     }
 
@@ -359,12 +412,21 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
         matches!(&self.role, Role::Leader(leader) if leader.reads.has_round())
     }
 
+    /// How many rounds this leader has started in its term.
+    #[must_use]
+    pub fn rounds(&self) -> u64 {
+        match &self.role {
+            Role::Leader(leader) => leader.reads.last_round(),
+            Role::Follower { .. } | Role::Asking { .. } | Role::Candidate { .. } => 0,
+        }
+    }
+
     /// Whether `peer`'s confirmation of the leader's round `round` would still count.
     #[must_use]
     pub fn awaits_confirmation(&self, peer: ReplicaId, round: u64) -> bool {
         match &self.role {
             Role::Leader(leader) => leader.reads.awaits(peer, round),
-            Role::Follower { .. } | Role::Candidate { .. } => false,
+            Role::Follower { .. } | Role::Asking { .. } | Role::Candidate { .. } => false,
         }
     }
 }

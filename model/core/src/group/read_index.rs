@@ -4,8 +4,8 @@
 //! Reads that arrive while a round is on its way wait for the next one: only a round that was
 //! started *after* a read arrived can speak for it. One round serves all who waited.
 
-use super::{Answer, Ask, Group, Message, Rename, Role};
-use crate::ids::{IoNumber, LogIndex, ReplicaId, RequestId};
+use super::{Answer, Ask, Deadline, Group, Message, Rename, Role};
+use crate::ids::{IoNumber, LogIndex, ReplicaId, RequestId, Tick};
 use crate::machine::{Effect, Effects};
 use crate::quorum::ReplicaSet;
 use alloc::vec::Vec;
@@ -28,6 +28,8 @@ pub(super) struct Reads {
 struct Round {
     /// The commit index when it was started.
     index: LogIndex,
+    /// Until when its success lets us read alone: counted from when it was sent.
+    lease_until: Deadline,
     /// Who confirmed, this leader included.
     confirmed: ReplicaSet,
     /// The reads it speaks for.
@@ -55,6 +57,18 @@ impl Reads {
         renamed
     }
 
+    /// Number of the last round started.
+    pub(super) fn last_round(&self) -> u64 {
+        self.last_round
+    }
+
+    /// Counts time from `origin` on.
+    pub(super) fn rebase(&mut self, origin: Tick) {
+        if let Some(round) = &mut self.round {
+            round.lease_until.rebase(origin);
+        }
+    }
+
     /// Every read that is not yet answered.
     pub(super) fn into_open(self) -> impl Iterator<Item = RequestId> {
         self.round.into_iter().flat_map(|round| round.reads).chain(self.waiting)
@@ -64,6 +78,10 @@ impl Reads {
 impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
     /// A read from the host.
     pub(super) fn on_read(&mut self, id: RequestId, effects: &mut Effects<Self>) {
+        if self.holds_lease(self.time.now) {
+            effects.push(Effect::Ask(Ask::ReadReady { id, index: self.commit }));
+            return;
+        }
         let Role::Leader(leader) = &mut self.role else {
             let answer = Answer::NotLeader { leader: self.leader() };
             effects.push(Effect::Answer { id, answer, after: IoNumber::NONE });
@@ -73,20 +91,39 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
         self.start_round(effects);
     }
 
-    /// Starts a round for the reads that wait, unless one is on its way. A leader that has not yet
-    /// committed in its own term does not know what is committed, and starts none.
+    /// A read of what is applied here, however old. No leader need be known.
+    pub(super) fn on_read_eventual(id: RequestId, effects: &mut Effects<Self>) {
+        effects.push(Effect::Ask(Ask::ReadReady { id, index: LogIndex::ZERO }));
+    }
+
+    /// Whether the commit index covers all that any earlier leader has answered: it does once an
+    /// entry of our own term is committed.
+    pub(super) fn knows_commit(&self) -> bool {
+        self.log.term_at(self.commit) == Some(self.term)
+    }
+
+    /// Starts a round for the reads that wait, unless one is on its way.
     pub(super) fn start_round(&mut self, effects: &mut Effects<Self>) {
-        let index = self.commit;
-        let knows_commit = self.log.term_at(index) == Some(self.term);
+        let Role::Leader(leader) = &self.role else { return };
+        if leader.reads.round.is_none() && !leader.reads.waiting.is_empty() {
+            self.open_round(effects);
+        }
+    }
+
+    /// Starts a round. A leader that has not yet committed in its own term does not know what is
+    /// committed, and starts none.
+    pub(super) fn open_round(&mut self, effects: &mut Effects<Self>) {
+        let (index, lease_until) = (self.commit, self.lease_of_a_round());
+        let knows_commit = self.knows_commit();
         let Role::Leader(leader) = &mut self.role else { return };
-        let reads = &mut leader.reads;
-        if !knows_commit || reads.round.is_some() || reads.waiting.is_empty() {
+        if !knows_commit {
             return;
         }
+        let reads = &mut leader.reads;
         reads.last_round += 1;
         let confirmed = ReplicaSet::default().with(self.config.id);
         let waiting = core::mem::take(&mut reads.waiting);
-        reads.round = Some(Round { index, confirmed, reads: waiting });
+        reads.round = Some(Round { index, lease_until, confirmed, reads: waiting });
         self.repeat_round(effects);
         self.finish_round(effects);
     }
@@ -112,6 +149,7 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
         }
         self.follow(Some(from), effects);
         self.arm_election(effects);
+        self.bind();
         effects.send(from, Message::Confirmed { term: self.term, round }, IoNumber::NONE);
     }
 
@@ -138,6 +176,7 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
             for id in round.reads {
                 effects.push(Effect::Ask(Ask::ReadReady { id, index: round.index }));
             }
+            self.extend_lease(round.lease_until);
             self.start_round(effects);
         }
     }

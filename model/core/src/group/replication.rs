@@ -5,7 +5,9 @@
 //! (compare `tracker/progress.go` of etcd's raft). Lost messages are found by heartbeats: an append
 //! without entries names the last entry sent, and a peer that lacks it objects.
 
-use super::{AnnounceCommit, Answer, Ask, Entry, Group, Message, Payload, Role, Timer, Write};
+use super::{
+    AnnounceCommit, Answer, Ask, Entry, Group, Leader, Message, Payload, Role, Tenure, Timer, Write,
+};
 use crate::ids::{IoNumber, LogEnd, LogIndex, ReplicaId, RequestId, Term, Tick};
 use crate::machine::{Effect, Effects};
 use crate::quorum::reached_by_majority;
@@ -57,8 +59,12 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
     ) {
         let ids = (first.0..).map(RequestId);
         let last = self.log.last();
-        let Role::Leader(leader) = &mut self.role else {
-            let answer = Answer::NotLeader { leader: self.leader() };
+        // A leader that gives way takes no more.
+        let leader = self.gives_way_to().or(self.leader());
+        let Role::Leader(Leader { writes, tenure: Tenure { transfer: None, .. }, .. }) =
+            &mut self.role
+        else {
+            let answer = Answer::NotLeader { leader };
             let refuse = |(id, _)| Effect::Answer { id, answer, after: IoNumber::NONE };
             ids.zip(commands).map(refuse).for_each(|refusal| effects.push(refusal));
             return;
@@ -70,7 +76,7 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
             return;
         }
         let indexes = (last.0 + 1..=last.0 + entries.len() as u64).map(LogIndex);
-        leader.writes.extend(indexes.zip(ids));
+        writes.extend(indexes.zip(ids));
         self.write_entries(last, entries, effects);
         for peer in self.peers() {
             self.send_entries(peer, effects);
@@ -181,6 +187,8 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
         if self.is_leader() {
             self.announce(effects);
             self.repeat_round(effects);
+            self.renew_lease(effects);
+            self.repeat_take_over(effects);
             self.arm_heartbeat(effects);
         }
     }
@@ -274,6 +282,7 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
         }
         self.advance_commit(effects);
         self.send_entries(from, effects);
+        self.give_way(effects);
     }
 
     /// A peer lacks the entry before an append: go back to where it may match.

@@ -2,7 +2,7 @@
 //! a state that behaves the same under the new names. Explorers use this to visit one state of
 //! each kind. No rule depends on the order of ids; a test of the checker counts both ways.
 
-use super::{Config, Durable, Group, Leader, Role, Write};
+use super::{Config, Durable, Group, Leader, Role, Tenure, Write};
 use crate::ids::ReplicaId;
 use crate::quorum::ReplicaSet;
 
@@ -40,10 +40,20 @@ impl<C: Clone> Rename for Durable<C> {
     }
 }
 
+impl Rename for Tenure {
+    fn rename(&self, name: &dyn Fn(ReplicaId) -> ReplicaId) -> Self {
+        let transfer = self.transfer.map(|transfer| transfer.rename(name));
+        Self { heard: self.heard.rename(name), transfer, ..self.clone() }
+    }
+}
+
 impl Rename for Role {
     fn rename(&self, name: &dyn Fn(ReplicaId) -> ReplicaId) -> Self {
         match self {
             Self::Follower { leader } => Self::Follower { leader: leader.map(name) },
+            Self::Asking { poll, agreed } => {
+                Self::Asking { poll: *poll, agreed: agreed.rename(name) }
+            }
             Self::Candidate { votes, ballot } => {
                 Self::Candidate { votes: votes.rename(name), ballot: *ballot }
             }
@@ -51,6 +61,7 @@ impl Rename for Role {
                 peers: leader.peers.iter().map(|(&id, &peer)| (name(id), peer)).collect(),
                 writes: leader.writes.clone(),
                 reads: leader.reads.rename(name),
+                tenure: leader.tenure.rename(name),
             }),
         }
     }

@@ -4,8 +4,8 @@
 use super::world::config;
 use crate::group::invariant::replica_is_sound;
 use crate::group::{
-    AnnounceCommit, Answer, Ask, AtElection, Config, Durable, Entry, Group, Message, Payload,
-    Rename, Request, Timer, Told, Write,
+    AnnounceCommit, Answer, Ask, AtElection, Config, Drift, Durable, Entry, Group, Lease, Message,
+    Payload, Rename, Request, Timer, Timing, Told, Write,
 };
 use crate::ids::{IoNumber, LogEnd, LogIndex, ReplicaId, RequestId, Term, Tick};
 use crate::machine::{Effect, Effects, Input, Machine, Recovered};
@@ -53,6 +53,8 @@ enum Stimulus {
     Said(Said),
     Write(u8),
     Read,
+    ReadEventual,
+    Transfer(u8),
     /// So many of the I/Os on their way become durable, in 255ths.
     Persist(u8),
     /// So much of what was asked for is applied, in 255ths.
@@ -78,7 +80,7 @@ fn said() -> impl Strategy<Value = Said> {
     let entries = vec(term(), 0..4);
     let from = prop_oneof![9 => 0_u8..4, 1 => any::<u8>()];
     let numbers = (term(), number(), term(), number());
-    (from, 0_u8..8, numbers, prop::bool::weighted(0.8), entries).prop_map(
+    (from, 0_u8..11, numbers, prop::bool::weighted(0.8), entries).prop_map(
         |(from, kind, (term, index, of_term, other), honest, entries)| Said {
             from,
             kind,
@@ -96,9 +98,12 @@ fn stimulus() -> impl Strategy<Value = Stimulus> {
     prop_oneof![
         1 => Just(Stimulus::Timer(Timer::Election)),
         1 => Just(Stimulus::Timer(Timer::Heartbeat)),
+        1 => prop_oneof![Just(Timer::Quorum), Just(Timer::Transfer)].prop_map(Stimulus::Timer),
         10 => said().prop_map(Stimulus::Said),
         3 => any::<u8>().prop_map(Stimulus::Write),
         2 => Just(Stimulus::Read),
+        1 => Just(Stimulus::ReadEventual),
+        1 => (0_u8..4).prop_map(Stimulus::Transfer),
         4 => prop_oneof![any::<u8>(), Just(255)].prop_map(Stimulus::Persist),
         2 => any::<u8>().prop_map(Stimulus::Apply),
     ]
@@ -125,18 +130,33 @@ fn stimuli() -> impl Strategy<Value = Vec<Stimulus>> {
     )
 }
 
+/// How far clocks get from one input to the next.
+const PACE: u64 = 7;
+
+/// Rules about time with spans of a few inputs, or none.
+fn timing() -> impl Strategy<Value = Timing> {
+    let span = || prop::option::of((0_u64..60).prop_map(Tick));
+    (span(), span(), span()).prop_map(|(evidence, quorum_timeout, lease)| {
+        let drift = Drift { parts: 1, of: 3 };
+        Timing { evidence, quorum_timeout, lease: lease.map(|span| Lease { span, drift }) }
+    })
+}
+
 /// A configuration and a disk to start from.
 fn start() -> impl Strategy<Value = (Config, Recovered<Durable<u8>>)> {
     let terms = vec(1_u64..5, 0..6);
     let limit = || prop_oneof![9 => 1_u64..6, 1 => Just(u64::MAX)];
-    (any::<[bool; 2]>(), limit(), limit(), terms, 0_u64..3, any::<u8>()).prop_map(
-        |([wait, at_once], append_entries_max, inflight_entries_max, mut terms, ahead, applied)| {
+    let limits = (limit(), limit());
+    (any::<[bool; 2]>(), limits, timing(), terms, 0_u64..3, any::<u8>()).prop_map(
+        |([wait, at_once], limits, timing, mut terms, ahead, applied)| {
+            let (append_entries_max, inflight_entries_max) = limits;
             let config = Config {
                 append_entries_max,
                 inflight_entries_max,
                 at_election: if wait { AtElection::Wait } else { AtElection::AppendNoOp },
                 announce_commit: [AnnounceCommit::WithNextAppend, AnnounceCommit::AtOnce]
                     [usize::from(at_once)],
+                timing,
                 ..config()
             };
             terms.sort_unstable();
@@ -171,6 +191,10 @@ impl Stimulus {
             }
             Self::Write(command) => Input::Request { id, request: Request::Write(*command) },
             Self::Read => Input::Request { id, request: Request::Read },
+            Self::ReadEventual => Input::Request { id, request: Request::ReadEventual },
+            Self::Transfer(to) => {
+                Input::Request { id, request: Request::Transfer { to: ReplicaId(*to) } }
+            }
             Self::Persist(part) => {
                 let on_the_way = disk.issued.0 - disk.persisted.0;
                 disk.persisted.0 += share(on_the_way, *part);
@@ -192,7 +216,13 @@ impl Said {
         let held = replica.log().term_at(index).filter(|_| self.honest);
         let prev = LogEnd { term: held.unwrap_or(of_term), index };
         let message = match self.kind {
-            0 => Message::RequestVote { term, log_end: prev },
+            0 => Message::RequestVote { term, log_end: prev, by_transfer: self.honest },
+            8 => {
+                let poll = self.other.resolve(replica.polls());
+                Message::RequestPreVote { term, poll, log_end: prev }
+            }
+            9 => Message::PreVote { term, poll: self.other.resolve(replica.polls()) },
+            10 => Message::TakeOver { term },
             1 => Message::Vote { term },
             2 | 3 => {
                 let entries = self.entries(prev, term);
@@ -227,9 +257,9 @@ impl Said {
     }
 }
 
-fn step(replica: &mut Replica, input: Input<Replica>) -> Vec<Effect<Replica>> {
+fn step(replica: &mut Replica, now: Tick, input: Input<Replica>) -> Vec<Effect<Replica>> {
     let mut effects = Effects::new();
-    replica.step(Tick(0), input, &mut effects);
+    replica.step(now, input, &mut effects);
     effects.drain().collect()
 }
 
@@ -241,21 +271,22 @@ fn recover(config: &Config, disk: Recovered<Durable<u8>>) -> Replica {
 fn run(
     (config, disk): (Config, Recovered<Durable<u8>>),
     stimuli: &[Stimulus],
-    mut check: impl FnMut(&Replica, &Input<Replica>, &[Effect<Replica>], &Replica, Disk),
+    mut check: impl FnMut(&Replica, (Tick, &Input<Replica>), &[Effect<Replica>], &Replica, Disk),
 ) {
     let mut replica = recover(&config, disk);
     let mut disk = Disk::default();
     for (number, stimulus) in stimuli.iter().enumerate() {
         let before = replica.clone();
         let input = stimulus.fit(&replica, &mut disk, number as u64);
-        let effects = step(&mut replica, input.clone());
+        let now = Tick(number as u64 * PACE);
+        let effects = step(&mut replica, now, input.clone());
         for effect in &effects {
             if let Effect::Write { io, .. } = effect {
                 assert_eq!(io.0, disk.issued.0 + 1, "I/Os are numbered without gaps");
                 disk.issued = *io;
             }
         }
-        check(&before, &input, &effects, &replica, disk);
+        check(&before, (now, &input), &effects, &replica, disk);
     }
 }
 
@@ -293,24 +324,24 @@ proptest! {
         often in 1_usize..5,
     ) {
         let mut twin = recover(&start.0, start.1.clone());
-        let (mut origin, mut count) = (0, 0);
-        run(start, &stimuli, |_, input, effects, replica, disk| {
+        let (mut origin, mut epoch, mut count) = (0, 0, 0);
+        run(start, &stimuli, |_, (now, input), effects, replica, disk| {
             let mut input = input.clone();
             if let Input::Persisted(io) = &mut input {
                 io.0 -= origin;
             }
-            let shifted = step(&mut twin, input).into_iter().map(|it| later(it, origin));
+            let shifted = step(&mut twin, Tick(now.0 - epoch), input).into_iter().map(|it| later(it, origin));
             assert_eq!(shifted.collect::<Vec<_>>(), effects);
             count += 1;
             if replica.is_halted() {
                 return; // It no longer counts I/Os.
             }
             if count % often == 0 {
-                twin.rebase(Tick(0), IoNumber(disk.persisted.0 - origin));
-                origin = disk.persisted.0;
+                twin.rebase(Tick(now.0 - epoch), IoNumber(disk.persisted.0 - origin));
+                (origin, epoch) = (disk.persisted.0, now.0);
             }
             let mut rebased = replica.clone();
-            rebased.rebase(Tick(0), IoNumber(origin));
+            rebased.rebase(Tick(epoch), IoNumber(origin));
             assert_eq!(rebased, twin);
         });
     }
@@ -326,12 +357,15 @@ proptest! {
         let (config, recovered) = start.clone();
         let durable = recovered.durable.rename(&name);
         let mut twin = recover(&config.rename(&name), Recovered { durable, ..recovered });
-        run(start, &stimuli, |_, input, effects, replica, _| {
+        run(start, &stimuli, |_, (now, input), effects, replica, _| {
             let mut input = input.clone();
             if let Input::Receive { from, .. } = &mut input {
                 *from = name(*from);
             }
-            let mut of_twin = step(&mut twin, input);
+            if let Input::Request { request: Request::Transfer { to }, .. } = &mut input {
+                *to = name(*to);
+            }
+            let mut of_twin = step(&mut twin, now, input);
             let mut renamed: Vec<_> = effects.iter().map(|it| under(&name, it.clone())).collect();
             // Peers are spoken to in the order of their ids; what each is told keeps its order.
             of_twin.sort_by_key(|it| Reverse(receiver(it)));

@@ -112,7 +112,7 @@ fn end(index: u64, term: u64) -> LogEnd {
 }
 
 fn request_vote(term: u64, log_end: LogEnd) -> Message<char> {
-    Message::RequestVote { term: Term(term), log_end }
+    Message::RequestVote { term: Term(term), log_end, by_transfer: false }
 }
 
 fn append(term: u64, prev: LogEnd, entries: &[u64], commit: u64) -> Message<char> {

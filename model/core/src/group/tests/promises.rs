@@ -47,7 +47,7 @@ fn promises_that_are_durable() {
     let ballot = |term: u64, vote| Durable { vote, ..disk::<char>(term, &[(1, 'x'), (1, 'y')]) };
     let vote = Message::Vote { term: Term(2) };
     let log_end = LogEnd::default();
-    let ask = Message::RequestVote { term: Term(2), log_end };
+    let ask = Message::RequestVote { term: Term(2), log_end, by_transfer: false };
     let appended = |index| Message::Appended { term: Term(2), matched: LogIndex(index) };
     for (disk, said, kept) in [
         (ballot(2, Some(to)), &vote, true),

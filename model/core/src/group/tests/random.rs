@@ -9,8 +9,10 @@ use crate::group::invariant::{
     Committed, at_most_one_leader_per_term, commits_agree, committed_are_durable,
     leader_is_complete, logs_match,
 };
-use crate::group::{AnnounceCommit, AtElection, Config, Payload, Request, Timer};
-use crate::ids::{LogIndex, ReplicaId, RequestId};
+use crate::group::{
+    AnnounceCommit, AtElection, Config, Drift, Lease, Payload, Request, Timer, Timing,
+};
+use crate::ids::{LogIndex, ReplicaId, RequestId, Tick};
 use crate::quorum::ReplicaSet;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -70,6 +72,18 @@ struct Seen {
     ranges: u32,
     /// Entries that a later leader replaced.
     overwrites: u32,
+    /// Steps after which some leader could read alone.
+    leases: u32,
+}
+
+/// Every rule about time, for clocks of which one may be twice as fast as another.
+fn timing() -> Timing {
+    let drift = Drift { parts: 1, of: 3 };
+    Timing {
+        evidence: Some(Tick(60)),
+        quorum_timeout: Some(Tick(300)),
+        lease: Some(Lease { span: Tick(40), drift }),
+    }
 }
 
 fn options(seed: u64, replicas: u8) -> Config {
@@ -80,6 +94,7 @@ fn options(seed: u64, replicas: u8) -> Config {
         at_election: [AtElection::AppendNoOp, AtElection::Wait][usize::from(seed % 4 == 3)],
         announce_commit: [AnnounceCommit::WithNextAppend, AnnounceCommit::AtOnce]
             [usize::from(seed % 2 == 1)],
+        timing: if seed % 3 == 1 { timing() } else { Timing::default() },
         ..config()
     }
 }
@@ -107,6 +122,10 @@ impl Run {
     fn step(&mut self) {
         let id = ReplicaId(u8::try_from(self.random.below(self.world.nodes.len())).unwrap());
         let on_the_way = self.world.network.len();
+        for id in self.voters.iter() {
+            let ticks = 1 + self.random.next() % 2;
+            self.world.pass(id, ticks);
+        }
         match self.random.below(100) {
             0..50 if on_the_way > 0 => {
                 // Mostly in order, sometimes not; sometimes a copy stays.
@@ -123,9 +142,10 @@ impl Run {
             75..76 if self.world.is_armed(id, Timer::Election) => {
                 self.world.fire(id, Timer::Election);
             }
-            76..81 if self.world.is_armed(id, Timer::Heartbeat) => {
+            76..80 if self.world.is_armed(id, Timer::Heartbeat) => {
                 self.world.fire(id, Timer::Heartbeat);
             }
+            80..81 if self.world.is_armed(id, Timer::Quorum) => self.world.fire(id, Timer::Quorum),
             81..88 => {
                 let id = self.contact(id);
                 self.write(id);
@@ -202,6 +222,18 @@ impl Run {
         assert!(at_most_one_leader_per_term(&replicas), "ELECTION-1");
         let durable = |id: ReplicaId| world.nodes[usize::from(id.0)].disk.log.clone();
         assert!(committed_are_durable(&self.committed, self.voters, durable), "COMMIT-1");
+        let holds = |id: &ReplicaId| {
+            let node = &world.nodes[usize::from(id.0)];
+            node.replica.holds_lease(node.clock)
+        };
+        for holder in self.voters.iter().filter(holds) {
+            let term = |id: ReplicaId| world.nodes[usize::from(id.0)].replica.term();
+            let leads_later = |id: ReplicaId| {
+                world.nodes[usize::from(id.0)].replica.is_leader() && term(id) > term(holder)
+            };
+            assert!(!self.voters.iter().any(leads_later), "LEASE-1");
+            self.seen.leases += 1;
+        }
         for (position, node) in world.nodes.iter().enumerate() {
             let (replica, log) = (&node.replica, &node.memory);
             assert!(commits_agree(&self.committed, replica.commit(), log), "COMMIT-3");
@@ -259,6 +291,9 @@ impl Run {
         for &id in ids.iter().cycle().take(8 * ids.len()) {
             self.settle();
             let leader = self.leader().unwrap_or(id);
+            for id in self.voters.iter() {
+                self.world.pass(id, 1_000);
+            }
             let led = self.world.is_armed(leader, Timer::Heartbeat);
             self.world.fire(leader, if led { Timer::Heartbeat } else { Timer::Election });
         }
@@ -323,6 +358,7 @@ fn three_replicas_keep_every_promise() {
         ("crashes", total(|it| it.crashes), 100),
         ("reads of released entries", total(|it| it.ranges), 100),
         ("replaced entries", total(|it| it.overwrites), 20),
+        ("leases", total(|it| it.leases), 1_000),
     ] {
         assert!(count >= least, "only {count} {what}");
     }

@@ -2,10 +2,15 @@
 //!
 //! ```text
 //! option L       before all else: append L | in-flight L | wait | at-once | replicas N
+//!                | evidence T | quorum T | lease T (clocks may differ by a third)
 //! log N: 1 1 4   before all else: replica N starts with entries of these terms
 //! term N T       before all else: replica N starts in term T
-//! timeout N      the election timer of replica N fires; `heartbeat N`: the other one
-//! write N x      a client asks N to write x; `read N r`: to read, and calls that read r
+//! timeout N      the election timer of replica N fires; likewise `heartbeat N`, `quorum N`, and
+//!                `give-up N` for a transfer
+//! pass T         every clock advances by T; `pass T N`: that of N
+//! write N x      a client asks N to write x; `read N r`: to read, and calls that read r;
+//!                `peek N r`: to read what is there
+//! transfer N M t the host of N asks, calling that t, that M lead
 //! persist N      all I/Os of N become durable; `persist N I`: those up to number I
 //! deliver N>M    the oldest message on its way arrives; `.. last`: the newest; `.. all`: each that
 //!                is on its way now; `.. again`: the oldest, and a copy stays
@@ -19,10 +24,10 @@
 
 use super::world::{Event, World, config, disk};
 use crate::group::{
-    AnnounceCommit, Answer, AtElection, Config, Entry, Flow, Log, Message, Payload, Request, Timer,
-    Write,
+    AnnounceCommit, Answer, AtElection, Config, Drift, Entry, Flow, Lease, Log, Message, Payload,
+    Request, Timer, Write,
 };
-use crate::ids::{IoNumber, LogEnd, LogIndex, ReplicaId, RequestId, Term};
+use crate::ids::{IoNumber, LogEnd, LogIndex, ReplicaId, RequestId, Term, Tick};
 use crate::quorum::ReplicaSet;
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -62,17 +67,30 @@ impl Stage {
             }
             _ => {}
         }
-        let id = words.get(1).map_or(ReplicaId(0), |it| ReplicaId(it.parse().expect(line)));
+        let of_replica = words.get(1).filter(|_| words[0] != "pass");
+        let id = of_replica.map_or(ReplicaId(0), |it| ReplicaId(it.parse().expect(line)));
         let world = self.world.get_or_insert_with(|| open(&self.config, &self.terms, &self.logs));
         match words[0] {
             "timeout" => world.fire(id, Timer::Election),
             "heartbeat" => world.fire(id, Timer::Heartbeat),
-            "write" | "read" => {
+            "quorum" => world.fire(id, Timer::Quorum),
+            "give-up" => world.fire(id, Timer::Transfer),
+            "pass" => {
+                let clocks = (0..world.nodes.len()).map(|id| id as u64);
+                let one = words.get(2).map(|_| number(2));
+                for id in clocks.filter(|&id| one.is_none_or(|one| one == id)) {
+                    world.pass(ReplicaId(u8::try_from(id).unwrap()), number(1));
+                }
+            }
+            "write" | "read" | "peek" | "transfer" => {
                 let request = RequestId(self.names.len() as u64);
-                self.names.push(words[2].to_string());
-                let read = words[0] == "read";
-                let command = words[2].chars().next().unwrap();
-                let asks = if read { Request::Read } else { Request::Write(command) };
+                self.names.push(words[words.len() - 1].to_string());
+                let asks = match words[0] {
+                    "write" => Request::Write(words[2].chars().next().unwrap()),
+                    "read" => Request::Read,
+                    "peek" => Request::ReadEventual,
+                    _ => Request::Transfer { to: ReplicaId(words[2].parse().expect(line)) },
+                };
                 world.ask(id, request, asks);
             }
             "persist" => {
@@ -109,6 +127,12 @@ impl Stage {
             ("replicas", Some(value)) => {
                 self.config.voters = ReplicaSet::first(u8::try_from(value).unwrap());
             }
+            ("evidence", Some(span)) => self.config.timing.evidence = Some(Tick(span)),
+            ("quorum", Some(span)) => self.config.timing.quorum_timeout = Some(Tick(span)),
+            ("lease", Some(span)) => {
+                let drift = Drift { parts: 1, of: 3 };
+                self.config.timing.lease = Some(Lease { span: Tick(span), drift });
+            }
             ("wait", None) => self.config.at_election = AtElection::Wait,
             ("at-once", None) => self.config.announce_commit = AnnounceCommit::AtOnce,
             other => panic!("no option {other:?}"),
@@ -135,6 +159,12 @@ impl Stage {
             }
             Event::Refuses(request, Answer::Unknown) => {
                 format!("{id} answers {}: unknown", name(request))
+            }
+            Event::Refuses(request, Answer::GivesWay) => {
+                format!("{id} answers {}: gives way", name(request))
+            }
+            Event::Refuses(request, Answer::Refused) => {
+                format!("{id} answers {}: refused", name(request))
             }
             Event::Applies(index, payload) => {
                 format!("{id} applies {}: {}", index.0, carried(&payload))
@@ -198,6 +228,7 @@ fn status(world: &World<char>, id: ReplicaId) -> Vec<String> {
     let role = match (replica.is_leader(), replica.is_candidate(), replica.leader()) {
         (true, ..) => "leads".to_string(),
         (_, true, _) => "campaigns".to_string(),
+        _ if replica.is_asking() => "asks its peers".to_string(),
         (.., leader) => format!("follows {}", self::replica(leader)),
     };
     let (term, log) = (said(replica.term()), &node.memory);
@@ -252,9 +283,15 @@ fn end(end: LogEnd) -> String {
 fn speak(message: &Message<char>) -> String {
     let term = said(message.term());
     match message {
-        Message::RequestVote { log_end, .. } => {
-            format!("{term} request-vote, log ends at {}", end(*log_end))
+        Message::RequestVote { log_end, by_transfer, .. } => {
+            let told = if *by_transfer { ", told to" } else { "" };
+            format!("{term} request-vote, log ends at {}{told}", end(*log_end))
         }
+        Message::RequestPreVote { poll, log_end, .. } => {
+            format!("{term} request-pre-vote {poll}, log ends at {}", end(*log_end))
+        }
+        Message::PreVote { poll, .. } => format!("{term} pre-vote {poll}"),
+        Message::TakeOver { .. } => format!("{term} take-over"),
         Message::Vote { .. } => format!("{term} vote"),
         Message::Append { prev, entries, commit, .. } => {
             format!("{term} append after {}: {}, commit {}", end(*prev), list(entries), commit.0)

@@ -75,6 +75,15 @@ stories! {
     heartbeat_finds_a_lost_append
     released_entries_come_from_disk
     group_of_one
+    a_cut_follower_does_not_depose
+    evidence_expires
+    a_deaf_leader_steps_down
+    lease_from_the_time_of_sending
+    a_read_after_a_pause_is_confirmed
+    a_restart_waits_out_its_promise
+    leadership_is_handed_over
+    a_transfer_that_fails_gives_the_lease_up
+    eventual_reads_on_any_replica
     unacknowledged_entries_are_bounded
     crash_keeps_the_vote
     late_messages_take_nothing_back

@@ -4,7 +4,7 @@
 use crate::group::invariant::{promise_is_durable, replica_is_sound};
 use crate::group::{
     AnnounceCommit, Answer, Ask, AtElection, Config, Durable, Entry, Group, Log, Message, Payload,
-    Request, Timer, Told, Write,
+    Request, Timer, Timing, Told, Write,
 };
 use crate::ids::{IoNumber, LogEnd, LogIndex, ReplicaId, RequestId, Term, Tick};
 use crate::machine::{Effect, Effects, Input, Machine, Recovered};
@@ -26,6 +26,7 @@ pub(super) fn config() -> Config {
         inflight_entries_max: 8,
         at_election: AtElection::AppendNoOp,
         announce_commit: AnnounceCommit::WithNextAppend,
+        timing: Timing::default(),
     }
 }
 
@@ -83,6 +84,8 @@ pub(super) struct Node<C: Clone + Debug + Eq + Ord + Hash> {
     persisted: IoNumber,
     held: Vec<(IoNumber, Outgoing<C>)>,
     armed: BTreeSet<Timer>,
+    /// What its clock shows.
+    pub(super) clock: Tick,
     /// The state machine: all that was applied.
     pub(super) applied: Vec<Payload<C>>,
     /// How much of it survives a crash.
@@ -127,6 +130,11 @@ impl<C: Clone + Debug + Eq + Ord + Hash> World<C> {
     pub(super) fn fire(&mut self, id: ReplicaId, timer: Timer) {
         assert!(self.node(id).armed.remove(&timer), "{timer:?} of {id:?} is not armed");
         self.step(id, Input::Timer(timer));
+    }
+
+    /// Time passes on one clock.
+    pub(super) fn pass(&mut self, id: ReplicaId, ticks: u64) {
+        self.node(id).clock.0 += ticks;
     }
 
     /// A client asks.
@@ -190,7 +198,7 @@ impl<C: Clone + Debug + Eq + Ord + Hash> World<C> {
         let (disk, checkpointed) = (take(&mut node.disk), node.checkpointed);
         let survives = usize::try_from(checkpointed.0).unwrap();
         let applied = node.applied.drain(..survives).collect();
-        *node = Node::recover(node.config.clone(), disk, checkpointed);
+        *node = Node::recover(node.config.clone(), disk, checkpointed, node.clock);
         node.applied = applied;
     }
 
@@ -215,7 +223,7 @@ impl<C: Clone + Debug + Eq + Ord + Hash> World<C> {
         let mut effects = Effects::new();
         let node = self.node(id);
         let led = node.replica.is_leader();
-        node.replica.step(Tick(0), input, &mut effects);
+        node.replica.step(node.clock, input, &mut effects);
         if node.replica.is_leader() && !led {
             let term = node.replica.term();
             self.events.push((id, Event::Leads(term)));
@@ -334,13 +342,13 @@ impl<C: Clone + Debug + Eq + Ord + Hash> World<C> {
 
 impl<C: Clone + Debug + Eq + Ord + Hash> Node<C> {
     fn start(config: Config, disk: Durable<C>) -> Self {
-        Self::recover(config, disk, LogIndex::ZERO)
+        Self::recover(config, disk, LogIndex::ZERO, Tick(0))
     }
 
-    fn recover(config: Config, disk: Durable<C>, checkpointed: LogIndex) -> Self {
+    fn recover(config: Config, disk: Durable<C>, checkpointed: LogIndex, clock: Tick) -> Self {
         let mut effects = Effects::new();
         let recovered = Recovered { durable: disk.clone(), checkpointed };
-        let replica = Group::recover(&config, recovered, Tick(0), &mut effects);
+        let replica = Group::recover(&config, recovered, clock, &mut effects);
         assert_eq!(replica_is_sound(&replica), Ok(()), "after recovery");
         let arms = effects.drain().map(|effect| {
             let Effect::Arm { timer, .. } = effect else { panic!("{effect:?} at the start") };
@@ -348,6 +356,7 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Node<C> {
         });
         Self {
             armed: arms.collect(),
+            clock,
             config,
             replica,
             memory: disk.log.clone(),
