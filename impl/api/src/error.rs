@@ -1,8 +1,8 @@
 //! Error answers: which type, which status, which words. The texts are the API's own where it has
 //! one; programs compare them.
 
-use crate::value::push_item;
-use ringleader_item::{PackedItem, Refusal};
+use crate::value::{push_item, push_list, push_text};
+use ringleader_item::{CancellationReason, PackedItem, Refusal, TableChangeError};
 use std::fmt;
 
 /// A request that ends in an error.
@@ -10,8 +10,17 @@ use std::fmt;
 pub struct ApiError {
     kind: ErrorKind,
     message: String,
+    detail: Detail,
+}
+
+/// What an error document tells beside type and words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Detail {
+    Nothing,
     /// The stored item, for a failed condition that asked for it.
-    item: Option<PackedItem>,
+    Item(PackedItem),
+    /// Why a transaction was cancelled, for each of its parts.
+    Reasons(Vec<CancellationReason>),
 }
 
 /// The types of error answers.
@@ -30,6 +39,32 @@ pub enum ErrorKind {
     ResourceInUse,
     /// The condition does not hold.
     ConditionalCheckFailed,
+    /// Too many tables, indexes or changes at once.
+    LimitExceeded,
+    /// The items of one partition key are too large together.
+    ItemCollectionSizeLimitExceeded,
+    /// A part of the transaction failed; nothing was done.
+    TransactionCanceled,
+    /// A transaction works on the item.
+    TransactionConflict,
+    /// A transaction with the same token is not finished.
+    TransactionInProgress,
+    /// A transaction with the same token asked for something else.
+    IdempotentParameterMismatch,
+    /// More than the table's throughput.
+    ProvisionedThroughputExceeded,
+    /// More than the server can take.
+    Throttling,
+    /// The request is not signed.
+    MissingAuthenticationToken,
+    /// The signature lacks a part.
+    IncompleteSignature,
+    /// Nobody has this access key.
+    UnrecognizedClient,
+    /// The signature is wrong, or too old, or of a time to come.
+    InvalidSignature,
+    /// Whoever signed may not do this.
+    AccessDenied,
     /// The body is above 16 MB.
     RequestTooLarge,
     /// The outcome is unknown, or we failed.
@@ -51,6 +86,33 @@ impl ErrorKind {
             Self::ConditionalCheckFailed => {
                 "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException"
             }
+            Self::LimitExceeded => "com.amazonaws.dynamodb.v20120810#LimitExceededException",
+            Self::ItemCollectionSizeLimitExceeded => {
+                "com.amazonaws.dynamodb.v20120810#ItemCollectionSizeLimitExceededException"
+            }
+            Self::TransactionCanceled => {
+                "com.amazonaws.dynamodb.v20120810#TransactionCanceledException"
+            }
+            Self::TransactionConflict => {
+                "com.amazonaws.dynamodb.v20120810#TransactionConflictException"
+            }
+            Self::TransactionInProgress => {
+                "com.amazonaws.dynamodb.v20120810#TransactionInProgressException"
+            }
+            Self::IdempotentParameterMismatch => {
+                "com.amazonaws.dynamodb.v20120810#IdempotentParameterMismatchException"
+            }
+            Self::ProvisionedThroughputExceeded => {
+                "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"
+            }
+            Self::Throttling => "com.amazon.coral.availability#ThrottlingException",
+            Self::MissingAuthenticationToken => {
+                "com.amazon.coral.service#MissingAuthenticationTokenException"
+            }
+            Self::IncompleteSignature => "com.amazon.coral.service#IncompleteSignatureException",
+            Self::UnrecognizedClient => "com.amazon.coral.service#UnrecognizedClientException",
+            Self::InvalidSignature => "com.amazon.coral.service#InvalidSignatureException",
+            Self::AccessDenied => "com.amazon.coral.service#AccessDeniedException",
             Self::RequestTooLarge => "com.amazon.coral.service#RequestEntityTooLargeException",
             Self::InternalServer => "com.amazonaws.dynamodb.v20120810#InternalServerError",
             Self::ServiceUnavailable => "com.amazon.coral.service#ServiceUnavailableException",
@@ -69,7 +131,20 @@ impl ErrorKind {
             | Self::UnknownOperation
             | Self::ResourceNotFound
             | Self::ResourceInUse
-            | Self::ConditionalCheckFailed => 400,
+            | Self::ConditionalCheckFailed
+            | Self::LimitExceeded
+            | Self::ItemCollectionSizeLimitExceeded
+            | Self::TransactionCanceled
+            | Self::TransactionConflict
+            | Self::TransactionInProgress
+            | Self::IdempotentParameterMismatch
+            | Self::ProvisionedThroughputExceeded
+            | Self::Throttling
+            | Self::MissingAuthenticationToken
+            | Self::IncompleteSignature
+            | Self::UnrecognizedClient
+            | Self::InvalidSignature
+            | Self::AccessDenied => 400,
         }
     }
 }
@@ -78,7 +153,7 @@ impl ApiError {
     /// An error of a kind, in words.
     #[must_use]
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), item: None }
+        Self { kind, message: message.into(), detail: Detail::Nothing }
     }
 
     pub(crate) fn validation(message: impl Into<String>) -> Self {
@@ -92,6 +167,12 @@ impl ApiError {
     /// A parameter that exists in the API and not here: refused, never ignored.
     pub(crate) fn unsupported(parameter: &str) -> Self {
         Self::validation(format!("The parameter {parameter} is not supported yet"))
+    }
+
+    /// An operation or a combination that exists in the API and not here: refused, never ignored.
+    #[must_use]
+    pub fn not_supported(what: &str) -> Self {
+        Self::validation(format!("{what} is not supported yet"))
     }
 
     /// A write that may or may not have taken effect, or may still take effect.
@@ -121,31 +202,47 @@ impl ApiError {
     /// The error document.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let text = |text: &str| serde_json::Value::from(text).to_string();
+        let mut out = String::from(r#"{"__type":"#);
+        push_text(&mut out, self.kind.type_name());
+        if let Detail::Reasons(reasons) = &self.detail {
+            out.push_str(r#","CancellationReasons":"#);
+            push_list(&mut out, reasons, push_reason);
+        }
         // Capital M in the services' common layer, small m in DynamoDB's own answers.
-        let member = match self.kind {
-            ErrorKind::Serialization => "Message",
-            ErrorKind::Validation
-            | ErrorKind::UnknownOperation
-            | ErrorKind::ResourceNotFound
-            | ErrorKind::ResourceInUse
-            | ErrorKind::ConditionalCheckFailed
-            | ErrorKind::RequestTooLarge
-            | ErrorKind::InternalServer
-            | ErrorKind::ServiceUnavailable => "message",
-        };
-        let mut out = format!(
-            r#"{{"__type":{},"{member}":{}"#,
-            text(self.kind.type_name()),
-            text(&self.message)
-        );
-        if let Some(item) = &self.item {
+        let capital =
+            matches!(self.kind, ErrorKind::Serialization | ErrorKind::TransactionCanceled);
+        out.push_str(if capital { r#","Message":"# } else { r#","message":"# });
+        push_text(&mut out, &self.message);
+        if let Detail::Item(item) = &self.detail {
             out.push_str(r#","Item":"#);
             push_item(&mut out, item);
         }
         out.push('}');
         out.into_bytes()
     }
+}
+
+const CONDITION_FAILED: &str = "The conditional request failed";
+
+fn push_reason(out: &mut String, reason: &CancellationReason) {
+    out.push_str(r#"{"Code":"#);
+    push_text(out, reason.code());
+    let message = match reason {
+        CancellationReason::None => None,
+        CancellationReason::ConditionalCheckFailed { .. } => Some(CONDITION_FAILED),
+        CancellationReason::ItemCollectionSizeLimitExceeded => Some("Collection size exceeded."),
+        CancellationReason::TransactionConflict => Some("Transaction is ongoing for the item."),
+        CancellationReason::ValidationError(message) => Some(message.as_str()),
+    };
+    if let Some(message) = message {
+        out.push_str(r#","Message":"#);
+        push_text(out, message);
+    }
+    if let CancellationReason::ConditionalCheckFailed { item: Some(item) } = reason {
+        out.push_str(r#","Item":"#);
+        push_item(out, item);
+    }
+    out.push('}');
 }
 
 /// What a table refuses, in the API's words for a request that names one table.
@@ -159,11 +256,56 @@ impl From<Refusal> for ApiError {
                 Self::new(ErrorKind::ResourceInUse, format!("Table already exists: {name}"))
             }
             Refusal::ConditionFailed { old } => Self {
-                item: old,
-                ..Self::new(ErrorKind::ConditionalCheckFailed, "The conditional request failed")
+                detail: old.map_or(Detail::Nothing, Detail::Item),
+                ..Self::new(ErrorKind::ConditionalCheckFailed, CONDITION_FAILED)
             },
             Refusal::Key(error) => Self::validation(error.to_string()),
+            Refusal::Update(error) => Self::validation(error.to_string()),
+            Refusal::Read(error) => Self::validation(error.to_string()),
+            Refusal::Change(error) => {
+                let kind = if matches!(error, TableChangeError::IndexNotFound(_)) {
+                    ErrorKind::ResourceNotFound
+                } else if error == TableChangeError::TooManyIndexes {
+                    ErrorKind::LimitExceeded
+                } else {
+                    ErrorKind::Validation
+                };
+                Self::new(kind, error.to_string())
+            }
+            Refusal::TableBusy(name) => Self::new(
+                ErrorKind::ResourceInUse,
+                format!("Attempt to change a resource which is still in use: Table: {name}"),
+            ),
+            Refusal::DeletionProtected(_) => Self::validation(
+                "Resource cannot be deleted as it is currently protected against deletion. Disable \
+                 deletion protection first.",
+            ),
+            Refusal::TransactionCancelled(reasons) => Self::cancelled(reasons),
+            Refusal::TransactionInProgress => Self::new(
+                ErrorKind::TransactionInProgress,
+                "The transaction with the given request token is already in progress.",
+            ),
+            Refusal::TokenReused => Self::new(
+                ErrorKind::IdempotentParameterMismatch,
+                "The request uses the same client token as a previous, but non-identical request.",
+            ),
+            Refusal::ItemCollectionTooLarge => {
+                Self::new(ErrorKind::ItemCollectionSizeLimitExceeded, "Collection size exceeded.")
+            }
+            Refusal::NotSupported(what) => Self::not_supported(&what),
         }
+    }
+}
+
+impl ApiError {
+    fn cancelled(reasons: Vec<CancellationReason>) -> Self {
+        let codes: Vec<_> = reasons.iter().map(CancellationReason::code).collect();
+        let message = format!(
+            "Transaction cancelled, please refer cancellation reasons for specific reasons [{}]",
+            codes.join(", ")
+        );
+        let detail = Detail::Reasons(reasons);
+        Self { detail, ..Self::new(ErrorKind::TransactionCanceled, message) }
     }
 }
 

@@ -32,6 +32,6 @@ mod json;
 pub mod request;
 mod value;
 
-pub use answer::{Answer, Place};
+pub use answer::{Answer, Place, Written};
 pub use error::{ApiError, ErrorKind};
-pub use request::{GetItem, Request, parse};
+pub use request::{Request, parse};

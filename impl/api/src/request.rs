@@ -7,13 +7,14 @@ mod get_item;
 mod parameters;
 mod put_item;
 
-pub use get_item::GetItem;
-
 use crate::fields::Fields;
 use crate::header::TARGET_PREFIX;
 use crate::json::Json;
 use crate::{ApiError, ErrorKind};
-use ringleader_item::{Delete, Put, TableDefinition, TableName};
+use ringleader_item::{
+    BatchGet, BatchWrite, Delete, Get, ListTables, Put, Query, Scan, TableDefinition, TableName,
+    TagTable, TransactGet, TransactWrite, UntagTable, Update, UpdateTable, UpdateTimeToLive,
+};
 
 /// A request that is well formed as far as one can tell without looking at a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,12 +23,77 @@ pub enum Request {
     CreateTable(TableDefinition),
     /// Describe a table.
     DescribeTable(TableName),
+    /// List the tables.
+    ListTables(ListTables),
+    /// Change a table.
+    UpdateTable(UpdateTable),
+    /// Remove a table.
+    DeleteTable(TableName),
     /// Store an item.
     PutItem(Put),
     /// Read an item.
-    GetItem(GetItem),
+    GetItem(Get),
+    /// Change an item.
+    UpdateItem(Update),
     /// Remove an item.
     DeleteItem(Delete),
+    /// Read items with one partition key.
+    Query(Query),
+    /// Read all items.
+    Scan(Scan),
+    /// Read several items.
+    BatchGetItem(BatchGet),
+    /// Write several items.
+    BatchWriteItem(BatchWrite),
+    /// Read several items as they are at one moment.
+    TransactGetItems(TransactGet),
+    /// Write several items, all or nothing.
+    TransactWriteItems(TransactWrite),
+    /// Label a table.
+    TagResource(TagTable),
+    /// Remove labels of a table.
+    UntagResource(UntagTable),
+    /// Tell the labels of a table.
+    ListTagsOfResource(TableName),
+    /// Tell whether items expire.
+    DescribeTimeToLive(TableName),
+    /// Have items expire, or no longer.
+    UpdateTimeToLive(UpdateTimeToLive),
+    /// Tell how much throughput can be asked for.
+    DescribeLimits,
+    /// Tell where to send requests.
+    DescribeEndpoints,
+}
+
+impl Request {
+    /// The operation's name.
+    #[must_use]
+    pub fn operation(&self) -> &'static str {
+        match self {
+            Self::CreateTable(_) => "CreateTable",
+            Self::DescribeTable(_) => "DescribeTable",
+            Self::ListTables(_) => "ListTables",
+            Self::UpdateTable(_) => "UpdateTable",
+            Self::DeleteTable(_) => "DeleteTable",
+            Self::PutItem(_) => "PutItem",
+            Self::GetItem(_) => "GetItem",
+            Self::UpdateItem(_) => "UpdateItem",
+            Self::DeleteItem(_) => "DeleteItem",
+            Self::Query(_) => "Query",
+            Self::Scan(_) => "Scan",
+            Self::BatchGetItem(_) => "BatchGetItem",
+            Self::BatchWriteItem(_) => "BatchWriteItem",
+            Self::TransactGetItems(_) => "TransactGetItems",
+            Self::TransactWriteItems(_) => "TransactWriteItems",
+            Self::TagResource(_) => "TagResource",
+            Self::UntagResource(_) => "UntagResource",
+            Self::ListTagsOfResource(_) => "ListTagsOfResource",
+            Self::DescribeTimeToLive(_) => "DescribeTimeToLive",
+            Self::UpdateTimeToLive(_) => "UpdateTimeToLive",
+            Self::DescribeLimits => "DescribeLimits",
+            Self::DescribeEndpoints => "DescribeEndpoints",
+        }
+    }
 }
 
 /// Operations of the service that this server does not have yet.

@@ -263,6 +263,11 @@ pub(crate) fn push_item(out: &mut String, item: &PackedItem) {
     push_members(out, item.iter());
 }
 
+/// Appends attributes as JSON.
+pub(crate) fn push_attributes(out: &mut String, attributes: &Item) {
+    push_members(out, attributes.iter());
+}
+
 fn push_members<'v>(
     out: &mut String,
     members: impl Iterator<Item = (&'v str, &'v AttributeValue)>,
@@ -300,7 +305,8 @@ pub(crate) fn push_value(out: &mut String, value: &AttributeValue) {
     out.push('}');
 }
 
-fn push_list<T>(
+/// Appends a JSON list.
+pub(crate) fn push_list<T>(
     out: &mut String,
     elements: impl IntoIterator<Item = T>,
     push: impl Fn(&mut String, T),

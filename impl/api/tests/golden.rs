@@ -1,10 +1,10 @@
 //! Requests and their translation, answers and their bytes, errors and their documents.
 
-use ringleader_api::{Answer, ApiError, ErrorKind, GetItem, Place, Request, parse};
+use ringleader_api::{Answer, ApiError, ErrorKind, Place, Request, Written, parse};
 use ringleader_item::{
-    AttributeValue, BillingMode, Comparator, Condition, Item, KeyAttribute, KeyKind, KeySchema,
-    Number, Operand, PackedItem, Path, PathElement, Predicate, Put, Refusal, ReturnOld, Step,
-    TableDefinition, TableDescription, TableId, TableName,
+    AttributeValue, BillingMode, Comparator, Condition, Get, Item, KeyAttribute, KeyKind,
+    KeySchema, Number, Operand, PackedItem, Path, PathElement, Predicate, Put, Refusal,
+    ReturnCapacity, ReturnOld, Step, TableDefinition, TableDescription, TableId, TableName,
 };
 
 fn request(operation: &str, body: &str) -> Result<Request, ApiError> {
@@ -17,6 +17,10 @@ fn error(operation: &str, body: &str) -> String {
         Ok(request) => panic!("{body} was accepted as {request:?}"),
         Err(error) => error.to_string(),
     }
+}
+
+fn got(item: Option<PackedItem>) -> Answer {
+    Answer::GetItem { item, consumed: None }
 }
 
 fn name(text: &str) -> TableName {
@@ -74,7 +78,7 @@ fn put_item_with_every_type_of_value() {
     assert_eq!(put.return_values, ReturnOld::AllOld);
     assert_eq!(put.return_values_on_failure, ReturnOld::None);
 
-    let answer = Answer::GetItem(Some(put.item)).encode(&Place::default());
+    let answer = got(Some(put.item)).encode(&Place::default());
     assert_eq!(
         String::from_utf8(answer).unwrap(),
         r#"{"Item":{"b":{"B":"AAEC"},"bs":{"BS":["","AQ=="]},"m":{"M":{"k":{"L":[{"S":""},{"N":"0"}]}}},"n":{"N":"150"},"ns":{"NS":["1","2"]},"s":{"S":"text \"quoted\" é\n"},"ss":{"SS":["a","b"]},"t":{"BOOL":true},"z":{"NULL":true}}}"#
@@ -86,11 +90,12 @@ fn get_and_delete_name_a_key() {
     let key = Item::from([("id", "a".into()), ("n", 1_u64.into())]);
     let body =
         r#"{"TableName":"orders","Key":{"id":{"S":"a"},"n":{"N":"1"}},"ConsistentRead":true}"#;
-    let get = GetItem {
+    let get = Get {
         table: name("orders"),
         key: key.clone(),
         consistent_read: true,
         projection: None,
+        capacity: ReturnCapacity::None,
     };
     assert_eq!(request("GetItem", body), Ok(Request::GetItem(get)));
     let body = r#"{"TableName":"orders","Key":{"id":{"S":"a"},"n":{"N":"1"}},
@@ -111,7 +116,7 @@ fn orders(billing: BillingMode) -> TableDefinition {
     let attribute = |name: &str, kind| KeyAttribute { name: name.into(), kind };
     let partition = attribute("id", KeyKind::S);
     let key_schema = KeySchema { partition, sort: Some(attribute("at", KeyKind::N)) };
-    TableDefinition { name: name("orders"), key_schema, billing }
+    TableDefinition::new(name("orders"), key_schema, billing)
 }
 
 #[test]
@@ -131,10 +136,11 @@ fn create_table_and_its_description() {
         definition: orders(provisioned),
         id: TableId(0x0123_4567_89ab_cdef_0011_2233_4455_6677),
         created_unix_ms: 1_795_000_000_045,
+        expiry_attribute: None,
     };
     assert_eq!(
-        String::from_utf8(Answer::CreateTable(table).encode(&Place::default())).unwrap(),
-        r#"{"TableDescription":{"TableName":"orders","TableStatus":"ACTIVE","TableId":"01234567-89ab-cdef-0011-223344556677","TableArn":"arn:aws:dynamodb:local:000000000000:table/orders","CreationDateTime":1795000000.045,"AttributeDefinitions":[{"AttributeName":"id","AttributeType":"S"},{"AttributeName":"at","AttributeType":"N"}],"KeySchema":[{"AttributeName":"id","KeyType":"HASH"},{"AttributeName":"at","KeyType":"RANGE"}],"ProvisionedThroughput":{"NumberOfDecreasesToday":0,"ReadCapacityUnits":5,"WriteCapacityUnits":6}}}"#
+        String::from_utf8(Answer::CreateTable(table.into()).encode(&Place::default())).unwrap(),
+        r#"{"TableDescription":{"TableName":"orders","TableStatus":"ACTIVE","TableId":"01234567-89ab-cdef-0011-223344556677","TableArn":"arn:aws:dynamodb:local:000000000000:table/orders","CreationDateTime":1795000000.045,"AttributeDefinitions":[{"AttributeName":"id","AttributeType":"S"},{"AttributeName":"at","AttributeType":"N"}],"KeySchema":[{"AttributeName":"id","KeyType":"HASH"},{"AttributeName":"at","KeyType":"RANGE"}],"ItemCount":0,"TableSizeBytes":0,"ProvisionedThroughput":{"NumberOfDecreasesToday":0,"ReadCapacityUnits":5,"WriteCapacityUnits":6},"DeletionProtectionEnabled":false}}"#
     );
 }
 
@@ -256,11 +262,8 @@ fn projections() {
     let rest = r##","ProjectionExpression":"#l[1], n","ExpressionAttributeNames":{"#l":"l"}"##;
     let Ok(Request::GetItem(request)) = get(rest) else { panic!("refused") };
     let wanted = Item::from([("l", AttributeValue::L(vec!["y".into()])), ("n", 1_u64.into())]);
-    assert_eq!(
-        request.answer(Some(PackedItem::pack(&stored))),
-        Answer::GetItem(Some(PackedItem::pack(&wanted)))
-    );
-    assert_eq!(request.answer(None), Answer::GetItem(None));
+    assert_eq!(request.project(Some(PackedItem::pack(&stored))), Some(PackedItem::pack(&wanted)));
+    assert_eq!(request.project(None), None);
 
     let path = format!("a{}", ".b".repeat(32));
     let deep = format!(r#","ProjectionExpression":"{path}""#);
@@ -611,6 +614,6 @@ fn error_documents() {
     for ((status, document), expected_status, expected) in cases {
         assert_eq!((status, document.as_str()), (expected_status, expected));
     }
-    let empty = Answer::PutItem(None).encode(&Place::default());
+    let empty = Answer::PutItem(Written::default()).encode(&Place::default());
     assert_eq!(empty, b"{}");
 }

@@ -83,7 +83,7 @@ proptest! {
         attributes in prop::collection::btree_map(any::<String>(), value(), 0..5),
     ) {
         let item = Item::from(attributes);
-        let answer = Answer::GetItem(Some(PackedItem::pack(&item))).encode(&Place::default());
+        let answer = Answer::GetItem { item: Some(PackedItem::pack(&item)), consumed: None }.encode(&Place::default());
         let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
         let body = serde_json::json!({"TableName": "abc", "Item": answer["Item"]}).to_string();
         let Ok(Request::PutItem(put)) = parse("DynamoDB_20120810.PutItem", body.as_bytes()) else {

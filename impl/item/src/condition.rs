@@ -193,8 +193,13 @@ impl Condition {
     #[must_use]
     pub fn holds_packed(&self, stored: Option<&PackedItem>) -> bool {
         let Some(stored) = stored else { return self.holds(None) };
-        let roots: Vec<&str> = self.paths().map(|path| path.root.as_str()).collect();
+        let roots: Vec<&str> = self.roots().collect();
         self.holds(Some(&stored.unpack_only(&|name| roots.contains(&name))))
+    }
+
+    /// The top-level attributes that the condition looks at.
+    pub fn roots(&self) -> impl Iterator<Item = &str> {
+        self.paths().map(|path| path.root.as_str())
     }
 
     /// Every path that the condition looks at.

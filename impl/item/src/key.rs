@@ -11,7 +11,7 @@
 //! The form of S is its UTF-8 bytes, of B its bytes, of N the order-preserving form of [`Number`].
 
 use crate::limits::{PARTITION_KEY_SIZE_MAX, SORT_KEY_SIZE_MAX};
-use crate::{AttributeValue, Item, Number, PackedItem};
+use crate::{AttributeValue, IndexName, Item, Number, PackedItem};
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
@@ -114,6 +114,35 @@ pub enum KeyError {
          limit of{PARTITION_KEY_SIZE_MAX} bytes"
     )]
     PartitionKeyTooLong,
+    /// An attribute that is a key of an index has another type.
+    #[error(
+        "One or more parameter values were invalid: Type mismatch for Index Key {name} \
+         Expected: {expected} Actual: {actual} IndexName: {index}"
+    )]
+    IndexMismatch {
+        /// The attribute.
+        name: String,
+        /// The type in the index's schema.
+        expected: String,
+        /// The type in the item.
+        actual: String,
+        /// The index.
+        index: IndexName,
+    },
+    /// An attribute that is a key of an index is an empty text or empty bytes.
+    #[error(
+        "One or more parameter values are not valid. A value specified for a secondary index key \
+         is not supported. The AttributeValue for a key attribute cannot contain an empty {kind} \
+         value. IndexName: {index}, IndexKey: {name}"
+    )]
+    IndexEmpty {
+        /// The attribute.
+        name: String,
+        /// `string` or `binary`.
+        kind: String,
+        /// The index.
+        index: IndexName,
+    },
     /// The sort key's value is too long.
     #[error(
         "One or more parameter values were invalid: Aggregated size of all range keys has exceeded \
@@ -175,8 +204,17 @@ impl KeySchema {
     }
 }
 
+impl KeyAttribute {
+    /// The order-preserving form of a value of this attribute; `None` if the value has another type
+    /// or is empty.
+    #[must_use]
+    pub fn form(&self, value: &AttributeValue) -> Option<Vec<u8>> {
+        KeyValue::new(value.clone(), self.kind)?.form(self).ok()
+    }
+}
+
 /// A value whose type is allowed in a key.
-enum KeyValue {
+pub(crate) enum KeyValue {
     Text(String),
     Number(Number),
     Bytes(Vec<u8>),
@@ -190,6 +228,37 @@ impl KeyValue {
             (AttributeValue::B(bytes), KeyKind::B) => Some(Self::Bytes(bytes)),
             _ => None,
         }
+    }
+
+    /// Checks the value of an attribute that is a key of an index.
+    pub(crate) fn of_index(
+        value: AttributeValue,
+        attribute: &KeyAttribute,
+        schema: &KeySchema,
+        index: &IndexName,
+    ) -> Result<(), KeyError> {
+        let actual = value.type_name();
+        let name = || attribute.name.clone();
+        let value = Self::new(value, attribute.kind).ok_or_else(|| KeyError::IndexMismatch {
+            name: name(),
+            expected: attribute.kind.name().into(),
+            actual: actual.into(),
+            index: index.clone(),
+        })?;
+        let form = value.form(attribute).map_err(|error| {
+            if let KeyError::Empty { name, kind } = error {
+                return KeyError::IndexEmpty { name, kind, index: index.clone() };
+            }
+            error
+        })?;
+        if attribute.name == schema.partition.name {
+            if form.len() > PARTITION_KEY_SIZE_MAX {
+                return Err(KeyError::PartitionKeyTooLong);
+            }
+        } else if form.len() > SORT_KEY_SIZE_MAX {
+            return Err(KeyError::SortKeyTooLong);
+        }
+        Ok(())
     }
 
     fn form(self, attribute: &KeyAttribute) -> Result<Vec<u8>, KeyError> {
@@ -209,19 +278,29 @@ impl KeyValue {
     }
 }
 
+/// Appends token and partition key: what all keys of one partition key begin with.
+pub(crate) fn push_partition(out: &mut Vec<u8>, form: &[u8]) {
+    out.extend_from_slice(&Token::of(form).0);
+    push_terminated(out, form);
+}
+
+/// Appends bytes so that whatever follows does not disturb their order.
+pub(crate) fn push_terminated(out: &mut Vec<u8>, form: &[u8]) {
+    for &byte in form {
+        out.push(byte);
+        if byte == 0 {
+            out.push(0xFF);
+        }
+    }
+    out.extend_from_slice(&[0, 0]);
+}
+
 impl Key {
     /// Encodes a key from the forms of its parts.
     fn encode(partition: &[u8], sort: Option<&[u8]>) -> Self {
         let sort = sort.unwrap_or_default();
         let mut bytes = Vec::with_capacity(16 + partition.len() + 2 + sort.len());
-        bytes.extend_from_slice(&Token::of(partition).0);
-        for &byte in partition {
-            bytes.push(byte);
-            if byte == 0 {
-                bytes.push(0xFF);
-            }
-        }
-        bytes.extend_from_slice(&[0, 0]);
+        push_partition(&mut bytes, partition);
         bytes.extend_from_slice(sort);
         Self { bytes }
     }

@@ -24,6 +24,31 @@ pub const CONDITION_STEPS_MAX: usize = OPERATORS_MAX;
 pub const IN_OPERANDS_MAX: usize = 100;
 /// Names and indexes in one document path, at most.
 pub const PATH_LENGTH_MAX: usize = NESTING_MAX;
+/// Parts of one projection and of one update, at most: each needs two bytes of an expression. A
+/// legacy list of attributes is held to the same bound.
+pub const PATHS_MAX: usize = EXPRESSION_SIZE_MAX / 2;
+/// Bytes of items that one page of a query or a scan looks at, before filter and projection.
+pub const PAGE_SIZE_MAX: usize = 1_048_576;
+/// Segments of a parallel scan, at most.
+pub const SEGMENTS_MAX: u32 = 1_000_000;
+/// Keys in one batch of reads, over all tables.
+pub const BATCH_GET_MAX: usize = 100;
+/// Bytes of items in the answer to one batch of reads.
+pub const BATCH_GET_SIZE_MAX: usize = 16 * 1_048_576;
+/// Puts and deletes in one batch of writes, over all tables.
+pub const BATCH_WRITE_MAX: usize = 25;
+/// Operations in one transaction.
+pub const TRANSACTION_MAX: usize = 100;
+/// Bytes of items in one transaction.
+pub const TRANSACTION_SIZE_MAX: usize = 4 * 1_048_576;
+/// Local secondary indexes of a table.
+pub const LOCAL_INDEXES_MAX: usize = 5;
+/// Global secondary indexes of a table.
+pub const GLOBAL_INDEXES_MAX: usize = 20;
+/// Attributes that all indexes of a table include by name, together.
+pub const INCLUDED_ATTRIBUTES_MAX: usize = 100;
+/// Labels of a table.
+pub const TAGS_MAX: usize = 50;
 /// Shortest table name.
 pub const TABLE_NAME_LENGTH_MIN: usize = 3;
 /// Longest table name.

@@ -110,6 +110,65 @@ impl Number {
         digits.div_ceil(2) as usize + 1 + usize::from(self.negative)
     }
 
+    /// The exact sum.
+    ///
+    /// # Errors
+    /// When it has more digits or a larger or smaller magnitude than kept.
+    pub fn plus(self, other: Self) -> Result<Self, NumberError> {
+        if self.mantissa == 0 {
+            return Ok(other);
+        }
+        if other.mantissa == 0 {
+            return Ok(self);
+        }
+        let (high, low) =
+            if self.exponent >= other.exponent { (self, other) } else { (other, self) };
+        // The last digit of `low` is not zero and stays the last of the sum, so a sum that needs
+        // more than the 128 bits has more than 38 digits.
+        let too_precise = || NumberError::TooPrecise(DIGITS_MAX as usize + 1);
+        let shift = u32::from((high.exponent - low.exponent).unsigned_abs());
+        let shifted = 10_u128.checked_pow(shift).and_then(|unit| high.mantissa.checked_mul(unit));
+        let shifted = shifted.ok_or_else(too_precise)?;
+        let (negative, mantissa) = if high.negative == low.negative {
+            (high.negative, shifted.checked_add(low.mantissa).ok_or_else(too_precise)?)
+        } else if shifted >= low.mantissa {
+            (high.negative, shifted - low.mantissa)
+        } else {
+            (low.negative, low.mantissa - shifted)
+        };
+        Self::normal(negative, i64::from(low.exponent), mantissa)
+    }
+
+    /// The number with the other sign.
+    #[must_use]
+    pub fn negated(self) -> Self {
+        Self { negative: !self.negative && self.mantissa != 0, ..self }
+    }
+
+    /// The normal form of `mantissa * 10^exponent`.
+    fn normal(negative: bool, mut exponent: i64, mut mantissa: u128) -> Result<Self, NumberError> {
+        if mantissa == 0 {
+            return Ok(Self::ZERO);
+        }
+        while mantissa.is_multiple_of(10) {
+            mantissa /= 10;
+            exponent += 1;
+        }
+        let digits = digit_count(mantissa);
+        let magnitude = exponent + i64::from(digits) - 1;
+        if magnitude > MAGNITUDE_MAX {
+            return Err(NumberError::Overflow);
+        }
+        if magnitude < MAGNITUDE_MIN {
+            return Err(NumberError::Underflow);
+        }
+        if digits > DIGITS_MAX {
+            return Err(NumberError::TooPrecise(digits as usize));
+        }
+        let exponent = i16::try_from(exponent).expect("within -130 - 37 and 125");
+        Ok(Self { negative, exponent, mantissa })
+    }
+
     /// Exponent of the first digit. Zero has none; callers look at the mantissa first.
     fn magnitude(&self) -> i64 {
         i64::from(self.exponent) + i64::from(digit_count(self.mantissa)) - 1

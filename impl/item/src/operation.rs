@@ -1,127 +1,13 @@
-//! What a request asks of a table, and why a table refuses: the words the API and the table share.
+//! What a request asks of the items of a table, and why a table refuses: the words the API and the
+//! table share.
 
+use crate::capacity::{ReturnCapacity, ReturnMetrics};
 use crate::key::KeyError;
-use crate::limits::{TABLE_NAME_LENGTH_MAX, TABLE_NAME_LENGTH_MIN};
-use crate::{Condition, Item, KeySchema, PackedItem};
-use core::fmt;
+use crate::read::ReadError;
+use crate::transaction::CancellationReason;
+use crate::update::UpdateError;
+use crate::{Condition, IndexName, Item, PackedItem, Projection, TableName, UpdateProgram};
 use serde::{Deserialize, Serialize};
-
-/// A table's name: 3 to 255 of `a-z A-Z 0-9 _ . -`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct TableName(String);
-
-/// Why a text is not a table name.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{0:?} is not a table name: {TABLE_NAME_LENGTH_MIN} to {TABLE_NAME_LENGTH_MAX} characters of \
-     a-z A-Z 0-9 _ . -"
-)]
-pub struct TableNameError(String);
-
-impl TableName {
-    /// Accepts a valid name.
-    ///
-    /// # Errors
-    /// When a character or the length is not allowed.
-    pub fn new(name: impl Into<String>) -> Result<Self, TableNameError> {
-        let name = name.into();
-        let length_fits = (TABLE_NAME_LENGTH_MIN..=TABLE_NAME_LENGTH_MAX).contains(&name.len());
-        if length_fits && name.bytes().all(Self::allows) {
-            Ok(Self(name))
-        } else {
-            Err(TableNameError(name))
-        }
-    }
-
-    /// Whether a byte may stand in a table name.
-    #[must_use]
-    pub fn allows(byte: u8) -> bool {
-        byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-')
-    }
-
-    /// The name.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for TableName {
-    type Error = TableNameError;
-
-    fn try_from(name: String) -> Result<Self, TableNameError> {
-        Self::new(name)
-    }
-}
-
-impl From<TableName> for String {
-    fn from(name: TableName) -> Self {
-        name.0
-    }
-}
-
-impl fmt::Display for TableName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// A table's identity, chosen at random by whoever proposes its creation: a table created again
-/// under the same name is another table.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct TableId(pub u128);
-
-/// Printed as a UUID, as `DynamoDB` does.
-impl fmt::Display for TableId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hex = format!("{:032x}", self.0);
-        let groups = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
-        f.write_str(&groups.join("-"))
-    }
-}
-
-impl fmt::Debug for TableId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// How a table's throughput is billed. Recorded and shown; admission comes later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum BillingMode {
-    /// On demand.
-    PayPerRequest,
-    /// So many units a second.
-    Provisioned {
-        /// Read capacity units a second, at least 1.
-        read_units: u64,
-        /// Write capacity units a second, at least 1.
-        write_units: u64,
-    },
-}
-
-/// What a user defines when creating a table.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct TableDefinition {
-    /// The name under which requests find it.
-    pub name: TableName,
-    /// Its primary key.
-    pub key_schema: KeySchema,
-    /// How it is billed.
-    pub billing: BillingMode,
-}
-
-/// A table as the catalogue holds it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct TableDescription {
-    /// What the user defined.
-    pub definition: TableDefinition,
-    /// Its identity.
-    pub id: TableId,
-    /// When its creation was proposed, in milliseconds since 1970.
-    pub created_unix_ms: u64,
-}
 
 /// Whether an answer carries the item as it was before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -131,6 +17,50 @@ pub enum ReturnOld {
     None,
     /// It carries the whole item, if there was one.
     AllOld,
+}
+
+/// What the answer to an update carries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ReturnValues {
+    /// Nothing.
+    #[default]
+    None,
+    /// The item as it was.
+    AllOld,
+    /// The updated parts as they were.
+    UpdatedOld,
+    /// The item as it is now.
+    AllNew,
+    /// The updated parts as they are now.
+    UpdatedNew,
+}
+
+/// Reads one item.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Get {
+    /// The table.
+    pub table: TableName,
+    /// The key attributes.
+    pub key: Item,
+    /// Whether the read must see every write that was acknowledged before it.
+    pub consistent_read: bool,
+    /// Which parts of the item are wanted; all of it without one.
+    pub projection: Option<Projection>,
+    /// Whether the answer tells what it cost.
+    pub capacity: ReturnCapacity,
+}
+
+impl Get {
+    /// The wanted parts of what is stored under the key.
+    #[must_use]
+    pub fn project(&self, stored: Option<PackedItem>) -> Option<PackedItem> {
+        match &self.projection {
+            Some(projection) => {
+                stored.map(|item| PackedItem::pack(&projection.apply(&item.unpack())))
+            }
+            None => stored,
+        }
+    }
 }
 
 /// Stores an item, replacing the one with its key, if the condition holds.
@@ -146,6 +76,10 @@ pub struct Put {
     pub return_values: ReturnOld,
     /// Whether a failed condition tells the stored item.
     pub return_values_on_failure: ReturnOld,
+    /// Whether the answer tells what it cost.
+    pub capacity: ReturnCapacity,
+    /// Whether the answer tells the size of the item collection.
+    pub metrics: ReturnMetrics,
 }
 
 /// Removes the item with a key, if there is one and the condition holds.
@@ -161,9 +95,80 @@ pub struct Delete {
     pub return_values: ReturnOld,
     /// Whether a failed condition tells the stored item.
     pub return_values_on_failure: ReturnOld,
+    /// Whether the answer tells what it cost.
+    pub capacity: ReturnCapacity,
+    /// Whether the answer tells the size of the item collection.
+    pub metrics: ReturnMetrics,
 }
 
-/// Why a table refuses a request. Each is certain to have had no effect.
+/// Changes the item with a key, or makes it, if the condition holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Update {
+    /// The table.
+    pub table: TableName,
+    /// The key attributes.
+    pub key: Item,
+    /// What to change. Without any action the item is made if it is not there.
+    pub update: UpdateProgram,
+    /// What must hold for the stored item.
+    pub condition: Option<Condition>,
+    /// What success tells.
+    pub return_values: ReturnValues,
+    /// Whether a failed condition tells the stored item.
+    pub return_values_on_failure: ReturnOld,
+    /// Whether the answer tells what it cost.
+    pub capacity: ReturnCapacity,
+    /// Whether the answer tells the size of the item collection.
+    pub metrics: ReturnMetrics,
+}
+
+/// Demands a condition on an item and changes nothing: a part of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConditionCheck {
+    /// The table.
+    pub table: TableName,
+    /// The key attributes.
+    pub key: Item,
+    /// What must hold for the stored item.
+    pub condition: Condition,
+    /// Whether a failed condition tells the stored item.
+    pub return_values_on_failure: ReturnOld,
+}
+
+impl Put {
+    /// A put without condition that tells nothing.
+    #[must_use]
+    pub fn new(table: TableName, item: PackedItem) -> Self {
+        Self {
+            table,
+            item,
+            condition: None,
+            return_values: ReturnOld::None,
+            return_values_on_failure: ReturnOld::None,
+            capacity: ReturnCapacity::None,
+            metrics: ReturnMetrics::None,
+        }
+    }
+}
+
+impl Delete {
+    /// A delete without condition that tells nothing.
+    #[must_use]
+    pub fn new(table: TableName, key: Item) -> Self {
+        Self {
+            table,
+            key,
+            condition: None,
+            return_values: ReturnOld::None,
+            return_values_on_failure: ReturnOld::None,
+            capacity: ReturnCapacity::None,
+            metrics: ReturnMetrics::None,
+        }
+    }
+}
+
+/// Why a table refuses a request. Each is certain to have had no effect. New ones are added at the
+/// end: the order is the wire form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Refusal {
     /// No table has this name.
@@ -181,4 +186,97 @@ pub enum Refusal {
         /// The stored item, if the request asked for it and there is one.
         old: Option<PackedItem>,
     },
+    /// The update cannot be done on the stored item.
+    #[error(transparent)]
+    Update(#[from] UpdateError),
+    /// The table cannot be read like that.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The table is being made, changed or removed.
+    #[error("table {0} is being made, changed or removed")]
+    TableBusy(TableName),
+    /// The table must not be removed.
+    #[error("table {0} is protected against deletion")]
+    DeletionProtected(TableName),
+    /// A table's definition cannot be changed like that.
+    #[error(transparent)]
+    Change(#[from] TableChangeError),
+    /// A part of a transaction failed, so nothing was done: a reason for each part, in order.
+    #[error("the transaction is cancelled")]
+    TransactionCancelled(Vec<CancellationReason>),
+    /// A transaction with the same token is not finished.
+    #[error("a transaction with this token is in progress")]
+    TransactionInProgress,
+    /// A transaction with the same token asked for something else.
+    #[error("another transaction used this token")]
+    TokenReused,
+    /// The items of one partition key, indexes included, exceed what a table with local secondary
+    /// indexes may hold.
+    #[error("the item collection is too large")]
+    ItemCollectionTooLarge,
+    /// The API has it and this server has not.
+    #[error("{0} is not supported yet")]
+    NotSupported(String),
+}
+
+/// Why a table's definition cannot be changed. Display is the text `DynamoDB` answers with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum TableChangeError {
+    /// The table has an index of that name.
+    #[error("One or more parameter values were invalid: Duplicate index name: {0}")]
+    IndexExists(IndexName),
+    /// The table has no index of that name.
+    #[error("Requested resource not found")]
+    IndexNotFound(IndexName),
+    /// The table has as many global secondary indexes as a table can have.
+    #[error(
+        "One or more parameter values were invalid: GlobalSecondaryIndex count exceeds the per-table \
+         limit of {}",
+        crate::limits::GLOBAL_INDEXES_MAX
+    )]
+    TooManyIndexes,
+    /// An attribute has one type in the table and another in the new index.
+    #[error(
+        "One or more parameter values were invalid: AttributeDefinition for {0} conflicts with the \
+         table's"
+    )]
+    AttributeType(String),
+    /// The throughput asked for is the present one.
+    #[error(
+        "The provisioned throughput for the table will not change. The requested value equals the \
+         current value. Current ReadCapacityUnits provisioned for the table: {read_units}. Requested \
+         ReadCapacityUnits: {read_units}. Current WriteCapacityUnits provisioned for the table: \
+         {write_units}. Requested WriteCapacityUnits: {write_units}. Refer to the Amazon DynamoDB \
+         Developer Guide for current limits and how to request higher limits."
+    )]
+    SameThroughput {
+        /// Present and asked for.
+        read_units: u64,
+        /// Present and asked for.
+        write_units: u64,
+    },
+    /// Throughput for what is billed on demand.
+    #[error(
+        "One or more parameter values were invalid: Neither ReadCapacityUnits nor WriteCapacityUnits \
+         can be specified when BillingMode is PAY_PER_REQUEST"
+    )]
+    ThroughputOnDemand,
+    /// No throughput for a new index of a table with provisioned throughput.
+    #[error(
+        "One or more parameter values were invalid: ReadCapacityUnits and WriteCapacityUnits must \
+         both be specified for index: {0}"
+    )]
+    IndexThroughputMissing(IndexName),
+    /// Expiry is on, or on with this attribute, already.
+    #[error("TimeToLive is already enabled")]
+    TimeToLiveEnabled,
+    /// Expiry is off already.
+    #[error("TimeToLive is already disabled")]
+    TimeToLiveDisabled,
+    /// Expiry is on with another attribute.
+    #[error("TimeToLive is active on a different AttributeName: current AttributeName is {0}")]
+    TimeToLiveAttribute(String),
+    /// A table would have more labels than it can have.
+    #[error("Too many tags: a resource has {} at most", crate::limits::TAGS_MAX)]
+    TooManyTags,
 }

@@ -4,13 +4,18 @@
 //! `l[5]` a list `l` that holds only that element. A path that leads nowhere adds nothing, not even
 //! the maps on its way.
 
+use crate::limits::{PATH_LENGTH_MAX, PATHS_MAX};
+use crate::update::clash;
 use crate::{AttributeValue, Item, Path, PathElement};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Which parts of an item to keep.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<Path>", into = "Vec<Path>")]
 pub struct Projection {
     parts: BTreeMap<String, Part>,
+    paths: Vec<Path>,
 }
 
 /// What to keep below one name or index.
@@ -33,6 +38,30 @@ pub enum ProjectionError {
     /// One path takes a place for a map and the other for a list.
     #[error("two paths conflict")]
     Conflict,
+    /// More paths, or longer ones, than any accepted expression has.
+    #[error("more than {PATHS_MAX} paths, or one of more than {PATH_LENGTH_MAX} elements")]
+    TooLong,
+}
+
+impl TryFrom<Vec<Path>> for Projection {
+    type Error = ProjectionError;
+
+    fn try_from(paths: Vec<Path>) -> Result<Self, ProjectionError> {
+        Self::new(&paths)
+    }
+}
+
+impl From<Projection> for Vec<Path> {
+    fn from(projection: Projection) -> Self {
+        projection.paths
+    }
+}
+
+/// The first two paths that cannot stand together, and why.
+#[must_use]
+pub fn first_clash(paths: &[Path]) -> Option<(&Path, &Path, ProjectionError)> {
+    let (first, second, error) = clash(&paths.iter().collect::<Vec<_>>())?;
+    Some((&paths[first], &paths[second], error))
 }
 
 /// How two paths stand to each other.
@@ -58,13 +87,20 @@ impl Projection {
     /// # Errors
     /// When two paths overlap or conflict.
     pub fn new(paths: &[Path]) -> Result<Self, ProjectionError> {
-        for (at, path) in paths.iter().enumerate() {
-            if let Some(error) = paths[..at].iter().find_map(|earlier| relation(earlier, path)) {
-                return Err(error);
-            }
+        let too_long = |path: &Path| path.elements.len() > PATH_LENGTH_MAX;
+        if paths.len() > PATHS_MAX || paths.iter().any(too_long) {
+            return Err(ProjectionError::TooLong);
+        }
+        if let Some((_, _, error)) = first_clash(paths) {
+            return Err(error);
         }
         let all: Vec<_> = paths.iter().map(|path| (&path.root, &path.elements[..])).collect();
-        Ok(Self { parts: group(all) })
+        Ok(Self { parts: group(all), paths: paths.to_vec() })
+    }
+
+    /// The top-level attributes of which something is kept, each once.
+    pub fn roots(&self) -> impl Iterator<Item = &str> {
+        self.parts.keys().map(String::as_str)
     }
 
     /// The wanted parts of an item.

@@ -93,6 +93,10 @@ impl Item {
         self.attributes.insert(name, value)
     }
 
+    pub(crate) fn attributes_mut(&mut self) -> &mut BTreeMap<String, AttributeValue> {
+        &mut self.attributes
+    }
+
     /// How many top-level attributes there are.
     #[must_use]
     pub fn len(&self) -> usize {

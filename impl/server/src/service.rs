@@ -28,34 +28,35 @@ impl Service {
                 let table::Answer::Created(table) = self.write(&command).await? else {
                     return Err(ApiError::outcome_unknown());
                 };
-                Answer::CreateTable(table)
+                Answer::CreateTable(table.into())
             }
             Request::PutItem(put) => {
-                Answer::PutItem(self.write_item(&table::Command::Put(put)).await?)
+                Answer::PutItem(self.write_item(&table::Command::Put(put)).await?.into())
             }
             Request::DeleteItem(delete) => {
-                Answer::DeleteItem(self.write_item(&table::Command::Delete(delete)).await?)
+                Answer::DeleteItem(self.write_item(&table::Command::Delete(delete)).await?.into())
             }
             Request::GetItem(get) => {
                 let query = Query::Item { table: get.table.clone(), key: get.key.clone() };
                 let QueryAnswer::Item(item) = self.read(&query).await? else {
                     return Err(not_understood());
                 };
-                get.answer(item)
+                Answer::GetItem { item: get.project(item), consumed: None }
             }
             Request::DescribeTable(table) => {
                 let QueryAnswer::Table(table) = self.read(&Query::Table(table)).await? else {
                     return Err(not_understood());
                 };
-                Answer::DescribeTable(table)
+                Answer::DescribeTable(table.into())
             }
+            other => return Err(ApiError::not_supported(other.operation())),
         };
         Ok(answer.encode(&self.place))
     }
 
     fn describe(&self, definition: TableDefinition) -> TableDescription {
         let id = TableId(u128::from_le_bytes(self.random.bytes()));
-        TableDescription { definition, id, created_unix_ms: unix_ms() }
+        TableDescription { definition, id, created_unix_ms: unix_ms(), expiry_attribute: None }
     }
 
     async fn write_item(&self, command: &table::Command) -> Result<Option<PackedItem>, ApiError> {

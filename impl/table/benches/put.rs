@@ -52,7 +52,7 @@ fn table() -> TableDescription {
         r#"{"TableName":"orders","BillingMode":"PAY_PER_REQUEST","AttributeDefinitions":[{"AttributeName":"id","AttributeType":"S"}],"KeySchema":[{"AttributeName":"id","KeyType":"HASH"}]}"#,
     );
     let Request::CreateTable(definition) = create else { panic!("not a table") };
-    TableDescription { definition, id: TableId(1), created_unix_ms: 0 }
+    TableDescription { definition, id: TableId(1), created_unix_ms: 0, expiry_attribute: None }
 }
 
 fn replica() -> Tables<MemoryEngine> {
@@ -100,7 +100,7 @@ fn main() {
             let command = Command::Put(put(body(at)));
             let answer = tables.apply(LogIndex(first + at), &command).expect("memory");
             let Answer::Written { old } = answer else { panic!("refused") };
-            black_box(ApiAnswer::PutItem(old).encode(&place));
+            black_box(ApiAnswer::PutItem(old.into()).encode(&place));
         });
     }
 
@@ -129,6 +129,6 @@ fn main() {
     };
     measure("  parse + read", |at| drop(black_box(stored(at))));
     measure("  parse + read + encode", |at| {
-        black_box(ApiAnswer::GetItem(stored(at)).encode(&place));
+        black_box(ApiAnswer::GetItem { item: stored(at), consumed: None }.encode(&place));
     });
 }

@@ -22,13 +22,14 @@ fn name(text: &str) -> TableName {
 fn table(text: &str, id: u128) -> TableDescription {
     let partition = KeyAttribute { name: "id".into(), kind: KeyKind::S };
     TableDescription {
-        definition: TableDefinition {
-            name: name(text),
-            key_schema: KeySchema { partition, sort: None },
-            billing: BillingMode::PayPerRequest,
-        },
+        definition: TableDefinition::new(
+            name(text),
+            KeySchema { partition, sort: None },
+            BillingMode::PayPerRequest,
+        ),
         id: TableId(id),
         created_unix_ms: 1_000,
+        expiry_attribute: None,
     }
 }
 
@@ -58,21 +59,19 @@ fn equals(value: u64) -> Option<Condition> {
 
 fn put(id: &str, value: u64, condition: Option<Condition>) -> Command {
     Command::Put(Put {
-        table: name("orders"),
-        item: PackedItem::pack(&item(id, value)),
         condition,
         return_values: ReturnOld::AllOld,
         return_values_on_failure: ReturnOld::AllOld,
+        ..Put::new(name("orders"), PackedItem::pack(&item(id, value)))
     })
 }
 
 fn delete(id: &str, condition: Option<Condition>) -> Command {
     Command::Delete(Delete {
-        table: name("orders"),
-        key: key(id),
         condition,
         return_values: ReturnOld::AllOld,
         return_values_on_failure: ReturnOld::AllOld,
+        ..Delete::new(name("orders"), key(id))
     })
 }
 
@@ -186,13 +185,8 @@ fn tables_do_not_see_each_others_items() {
 fn a_key_that_does_not_fit_has_no_effect() {
     let mut tables = replica();
     let before = contents(tables.engine());
-    let wrong = Command::Put(Put {
-        table: name("orders"),
-        item: PackedItem::pack(&Item::from([("id", 5_u64.into())])),
-        condition: None,
-        return_values: ReturnOld::None,
-        return_values_on_failure: ReturnOld::None,
-    });
+    let number = PackedItem::pack(&Item::from([("id", 5_u64.into())]));
+    let wrong = Command::Put(Put::new(name("orders"), number));
     let Answer::Refused(Refusal::Key(error)) = run(&mut tables, &wrong) else { panic!("accepted") };
     assert_eq!(
         error.to_string(),

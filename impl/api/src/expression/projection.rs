@@ -3,7 +3,7 @@
 use super::cursor::{Cursor, display};
 use super::placeholders::Placeholders;
 use crate::ApiError;
-use ringleader_item::projection::{ProjectionError, relation};
+use ringleader_item::projection::{ProjectionError, first_clash};
 use ringleader_item::{Path, Projection};
 
 /// Parses a projection. `member` is the parameter's name in error texts.
@@ -36,13 +36,11 @@ fn describe(error: ProjectionError, paths: &[Path]) -> String {
     let stand = match error {
         ProjectionError::Overlap => "overlap",
         ProjectionError::Conflict => "conflict",
+        ProjectionError::TooLong => {
+            unreachable!("the text bounds the paths' number, the cursor their length")
+        }
     };
-    let pairs = paths
-        .iter()
-        .enumerate()
-        .flat_map(|(at, second)| paths[..at].iter().map(move |first| (first, second)));
-    let mut at_fault = pairs.filter(|(first, second)| relation(first, second) == Some(error));
-    let (first, second) = at_fault.next().expect("some pair made the projection impossible");
+    let (first, second, _) = first_clash(paths).expect("some pair made the projection impossible");
     format!(
         "Two document paths {stand} with each other; must remove or rewrite one of these paths; path one: {}, path two: {}",
         display(first),

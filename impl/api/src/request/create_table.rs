@@ -136,7 +136,7 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Result<TableDefinition, ApiError>
     refuse_unsupported(fields, table_class.as_deref(), deletion_protection)?;
     let billing = billing_mode(billing.as_deref(), throughput.as_ref())?;
     let key_schema = key_schema(&definitions.unwrap_or_default(), &keys.unwrap_or_default())?;
-    Ok(TableDefinition { name, key_schema, billing })
+    Ok(TableDefinition::new(name, key_schema, billing))
 }
 
 /// Options that would change what the table does are refused; those that say "nothing special"

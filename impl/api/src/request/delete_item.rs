@@ -5,7 +5,7 @@ use crate::ApiError;
 use crate::constraint::Constraints;
 use crate::fields::Fields;
 use crate::value::ValueReader;
-use ringleader_item::Delete;
+use ringleader_item::{Delete, ReturnCapacity, ReturnMetrics};
 
 pub(super) fn read(fields: &mut Fields<'_>) -> Result<Delete, ApiError> {
     let mut values = ValueReader::default();
@@ -29,5 +29,7 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Result<Delete, ApiError> {
         condition: rules.condition,
         return_values: rules.return_values,
         return_values_on_failure: rules.return_values_on_failure,
+        capacity: ReturnCapacity::None,
+        metrics: ReturnMetrics::None,
     })
 }

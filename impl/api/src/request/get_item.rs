@@ -1,41 +1,15 @@
 //! `GetItem`.
 
 use super::parameters::{Capacity, TableNameText};
+use crate::ApiError;
 use crate::constraint::Constraints;
 use crate::expression::placeholders::Placeholders;
 use crate::expression::projection;
 use crate::fields::Fields;
 use crate::value::ValueReader;
-use crate::{Answer, ApiError};
-use ringleader_item::{Item, PackedItem, Projection, TableName};
+use ringleader_item::{Get, ReturnCapacity};
 
-/// Reads one item.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GetItem {
-    /// The table.
-    pub table: TableName,
-    /// The key attributes.
-    pub key: Item,
-    /// Whether the read must see every write that was acknowledged before it.
-    pub consistent_read: bool,
-    /// Which parts of the item are wanted; all of it without one.
-    pub projection: Option<Projection>,
-}
-
-impl GetItem {
-    /// The answer to this request, given what is stored under its key.
-    #[must_use]
-    pub fn answer(&self, stored: Option<PackedItem>) -> Answer {
-        Answer::GetItem(match &self.projection {
-            Some(projection) => {
-                stored.map(|item| PackedItem::pack(&projection.apply(&item.unpack())))
-            }
-            None => stored,
-        })
-    }
-}
-
-pub(super) fn read(fields: &mut Fields<'_>) -> Result<GetItem, ApiError> {
+pub(super) fn read(fields: &mut Fields<'_>) -> Result<Get, ApiError> {
     let mut values = ValueReader::default();
     let table = TableNameText::take(fields)?;
     let key = values.attributes(fields, "Key")?;
@@ -61,5 +35,11 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Result<GetItem, ApiError> {
         None => None,
     };
     placeholders.check_used()?;
-    Ok(GetItem { table, key: key.unwrap_or_default(), consistent_read, projection })
+    Ok(Get {
+        table,
+        key: key.unwrap_or_default(),
+        consistent_read,
+        projection,
+        capacity: ReturnCapacity::None,
+    })
 }

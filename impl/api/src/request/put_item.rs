@@ -6,7 +6,7 @@ use crate::constraint::Constraints;
 use crate::fields::Fields;
 use crate::value::ValueReader;
 use ringleader_item::limits::ITEM_SIZE_MAX;
-use ringleader_item::{PackedItem, Put};
+use ringleader_item::{PackedItem, Put, ReturnCapacity, ReturnMetrics};
 
 pub(super) fn read(fields: &mut Fields<'_>) -> Result<Put, ApiError> {
     let mut values = ValueReader::default();
@@ -34,5 +34,7 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Result<Put, ApiError> {
         condition: rules.condition,
         return_values: rules.return_values,
         return_values_on_failure: rules.return_values_on_failure,
+        capacity: ReturnCapacity::None,
+        metrics: ReturnMetrics::None,
     })
 }
