@@ -49,7 +49,25 @@ impl Service {
                 };
                 Answer::DescribeTable(table.into())
             }
-            other => return Err(ApiError::not_supported(other.operation())),
+            other @ (Request::ListTables(_)
+            | Request::UpdateTable(_)
+            | Request::DeleteTable(_)
+            | Request::UpdateItem(_)
+            | Request::Query(_)
+            | Request::Scan(_)
+            | Request::BatchGetItem(_)
+            | Request::BatchWriteItem(_)
+            | Request::TransactGetItems(_)
+            | Request::TransactWriteItems(_)
+            | Request::TagResource(_)
+            | Request::UntagResource(_)
+            | Request::ListTagsOfResource(_)
+            | Request::DescribeTimeToLive(_)
+            | Request::UpdateTimeToLive(_)
+            | Request::DescribeLimits
+            | Request::DescribeEndpoints) => {
+                return Err(ApiError::not_supported(other.operation()));
+            }
         };
         Ok(answer.encode(&self.place))
     }

@@ -42,6 +42,7 @@ pub(crate) enum QueryAnswer {
 }
 
 /// What a command yields.
+#[expect(clippy::large_enum_variant, reason = "the other variant is a message that hardly comes")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum CommandAnswer {
     /// What applying it returned.
