@@ -7,7 +7,7 @@
 
 use std::time::Instant;
 
-use generator::{Shape, generate};
+use generator::{Mix, Shape, generate};
 use lincheck::{Budget, Cell, Verdict, check};
 
 #[path = "../tests/generator/mod.rs"]
@@ -22,7 +22,15 @@ fn main() {
         ("1 M operations, 1,000 keys, 100 processes, 30 % unknown", 1_000_000, 1_000, 100, 300),
     ];
     for (name, operations, keys, processes, unknown_per_thousand) in shapes {
-        let shape = Shape { operations, keys, processes, unknown_per_thousand, values: None };
+        let shape = Shape {
+            operations,
+            keys,
+            processes,
+            unknown_per_thousand,
+            values: None,
+            mix: Mix::Items,
+            bursts: false,
+        };
         let history = generate(&shape, 7);
         let best = (0..3)
             .map(|_| {

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use crate::history::Operation;
 use crate::meter::Meter;
 use crate::model::Model;
-use crate::search::{Limits, Outcome, Shortage, search, tiny};
+use crate::search::{Limits, Outcome, Rules, Shortage, search, tiny};
+use crate::zone::{Finding, Zones};
 
 /// How much work a check may do.
 #[derive(Clone, Copy, Debug)]
@@ -22,13 +23,21 @@ pub struct Budget {
     pub memory: Option<u64>,
     /// How many keys are searched at the same time.
     pub threads: NonZeroUsize,
+    /// The rules of the search.
+    pub rules: Rules,
 }
 
 impl Budget {
     /// As long as it takes, on one thread; the memory for witnesses stays bounded.
     #[must_use]
     pub const fn unlimited() -> Self {
-        Self { steps: u64::MAX, time: None, memory: None, threads: NonZeroUsize::MIN }
+        Self {
+            steps: u64::MAX,
+            time: None,
+            memory: None,
+            threads: NonZeroUsize::MIN,
+            rules: Rules::ALL,
+        }
     }
 
     /// At most that many model steps for each key.
@@ -47,6 +56,12 @@ impl Budget {
     #[must_use]
     pub const fn with_memory(self, bytes: u64) -> Self {
         Self { memory: Some(bytes), ..self }
+    }
+
+    /// The same with these rules only.
+    #[must_use]
+    pub const fn with_rules(self, rules: Rules) -> Self {
+        Self { rules, ..self }
     }
 
     /// The same on that many threads.
@@ -93,7 +108,7 @@ pub struct Illegal<M: Model> {
     pub partition: Vec<usize>,
     /// The position of the operation whose return no order of the operations before it survives.
     pub position: usize,
-    /// The states possible just before that return.
+    /// The states possible just before that return; none if it was decided without a search.
     pub states: Vec<M::State>,
 }
 
@@ -145,10 +160,70 @@ pub fn check_and_count<M: Model>(
     {
         return (Verdict::Legal(Legal { order }), Cost::default());
     }
-    search_and_count(history, model, budget)
+    let meter = Meter::new(budget.memory);
+    let mut share = meter.share();
+    let Some(mut zones) = Zones::decide(history, model, true, &mut share) else {
+        drop(share);
+        return search_and_count(history, model, budget);
+    };
+    let peak_bytes = meter.peak();
+    let zone_cost = Cost { steps: 0, peak_bytes };
+    if let Some(key) = zones.illegal() {
+        return (Verdict::Illegal(illegal_by_zones(history, model, key.clone())), zone_cost);
+    }
+    let placed = zones.linearize();
+    let mut placed: Vec<(u64, usize)> =
+        placed.into_iter().map(|(point, at)| (point, at as usize)).collect();
+    let open = partitions(history, model, budget.rules.narrow, |key| {
+        zones.finding(key) == Finding::Unsuitable
+    });
+    drop((zones, share));
+    let (verdict, cost) = search_partitions(open, model, budget, &mut placed);
+    let cost = Cost { peak_bytes: cost.peak_bytes.max(peak_bytes), ..cost };
+    (verdict.unwrap_or_else(|| in_order(placed)), cost)
 }
 
-/// Like [`check`], without its shortcut for small histories.
+/// A verdict without its evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ruling {
+    /// The history is linearizable.
+    Legal,
+    /// It is not.
+    Illegal,
+    /// The budget ran out; this was short.
+    Undecided(Shortage),
+}
+
+/// Like [`check_and_count`], but collects no evidence where that takes extra work.
+#[must_use]
+pub fn decide<M: Model>(
+    history: &[Operation<M::Action>],
+    model: &M,
+    budget: &Budget,
+) -> (Ruling, Cost) {
+    if history.len() > tiny::OPERATIONS_MAX {
+        let meter = Meter::new(budget.memory);
+        let mut share = meter.share();
+        if let Some(zones) = Zones::decide(history, model, false, &mut share) {
+            let cost = Cost { steps: 0, peak_bytes: meter.peak() };
+            if zones.illegal().is_some() {
+                return (Ruling::Illegal, cost);
+            }
+            if zones.is_legal() {
+                return (Ruling::Legal, cost);
+            }
+        }
+    }
+    let (verdict, cost) = check_and_count(history, model, budget);
+    let ruling = match verdict {
+        Verdict::Legal(_) => Ruling::Legal,
+        Verdict::Illegal(_) => Ruling::Illegal,
+        Verdict::Undecided(undecided) => Ruling::Undecided(undecided.reason),
+    };
+    (ruling, cost)
+}
+
+/// Like [`check`], without its shortcuts for small histories and for distinct values.
 #[must_use]
 pub fn check_by_search<M: Model>(
     history: &[Operation<M::Action>],
@@ -168,28 +243,87 @@ pub fn states_before_failure<M: Model>(
     steps: u64,
 ) -> Option<(usize, Vec<M::State>)> {
     let limits = Limits { steps, deadline: None, stop: None };
-    match search(part, model, &limits, Meter::new(None).share()).0 {
+    match search(part, model, Rules::ALL, &limits, Meter::new(None).share()).0 {
         Outcome::Illegal { position, states } => Some((position, states)),
         Outcome::Legal(_) | Outcome::Undecided { .. } => None,
     }
 }
 
-/// Searches key by key, in rounds of growing budgets: one key that is hard to decide must not keep
-/// the others waiting, of which one may be illegal.
 fn search_and_count<M: Model>(
     history: &[Operation<M::Action>],
     model: &M,
     budget: &Budget,
 ) -> (Verdict<M>, Cost) {
+    let open = partitions(history, model, budget.rules.narrow, |_| true);
+    let mut placed: Vec<(u64, usize)> = Vec::with_capacity(history.len());
+    let (verdict, cost) = search_partitions(open, model, budget, &mut placed);
+    (verdict.unwrap_or_else(|| in_order(placed)), cost)
+}
+
+/// The verdict on a history whose operations all have their moment.
+///
+/// Each lies in its operation's interval, so sorting by it (stably: within a key the order is
+/// already right) respects real time across keys.
+fn in_order<M: Model>(mut placed: Vec<(u64, usize)>) -> Verdict<M> {
+    placed.sort_by_key(|(point, _)| *point);
+    Verdict::Legal(Legal { order: placed.into_iter().map(|(_, position)| position).collect() })
+}
+
+/// The evidence against a key that zones found illegal: the first return that nothing survives.
+///
+/// Histories that end earlier are legal for longer: what is possible with all operations up to a
+/// moment is possible with fewer.
+fn illegal_by_zones<M: Model>(
+    history: &[Operation<M::Action>],
+    model: &M,
+    key: M::Key,
+) -> Illegal<M> {
+    let of_key = |at: &usize| model.key(&history[*at].action) == key;
+    let partition: Vec<usize> = (0..history.len()).filter(of_key).collect();
+    let mut returns: Vec<(u64, usize)> =
+        partition.iter().filter_map(|at| Some((history[*at].returned?, *at))).collect();
+    returns.sort_unstable();
+    let survives = |(cut, _): &(u64, usize)| {
+        let upto = |at: &&usize| history[**at].invoked <= *cut;
+        let copy = |at: &usize| {
+            let operation = history[*at].clone();
+            let returned = operation.returned.filter(|returned| returned <= cut);
+            Operation { returned, ..operation }
+        };
+        let part: Vec<_> = partition.iter().filter(upto).map(copy).collect();
+        let meter = Meter::new(None);
+        let zones = Zones::decide(&part, model, false, &mut meter.share());
+        zones.is_some_and(|zones| zones.illegal().is_none())
+    };
+    let first = returns.partition_point(survives).min(returns.len().saturating_sub(1));
+    let position = returns.get(first).map_or(0, |(_, at)| *at);
+    Illegal { key, partition, position, states: Vec::new() }
+}
+
+/// Searches key by key, in rounds of growing budgets: one key that is hard to decide must not keep
+/// the others waiting, of which one may be illegal. Adds to `placed` what is legal; nothing if all
+/// is.
+fn search_partitions<M: Model>(
+    mut open: Vec<Partition<M>>,
+    model: &M,
+    budget: &Budget,
+    placed: &mut Vec<(u64, usize)>,
+) -> (Option<Verdict<M>>, Cost) {
     let deadline = budget.time.and_then(|time| Instant::now().checked_add(time));
     let meter = Meter::new(budget.memory);
-    let mut open = partitions(history, model);
     open.sort_by_key(|partition| partition.operations.len());
-    let mut placed: Vec<(u64, usize)> = Vec::with_capacity(history.len());
     let mut cost = Cost::default();
-    let mut steps = FIRST_ROUND_STEPS.min(budget.steps);
+    // One key alone keeps nobody waiting.
+    let first_round = if open.len() > 1 { FIRST_ROUND_STEPS } else { u64::MAX };
+    let mut steps = first_round.min(budget.steps);
     let verdict = loop {
-        let round = Round { steps, deadline, threads: budget.threads.get(), meter: &meter };
+        let round = Round {
+            steps,
+            deadline,
+            threads: budget.threads.get(),
+            rules: budget.rules,
+            meter: &meter,
+        };
         let outcomes = round.search_all(&open, model);
         let mut undecided = None;
         let mut left = Vec::new();
@@ -222,20 +356,14 @@ fn search_and_count<M: Model>(
             }
         }
         if let Some(illegal) = illegal {
-            break Verdict::Illegal(illegal);
+            break Some(Verdict::Illegal(illegal));
         }
         match undecided {
             Some(undecided) if undecided.reason != Shortage::Steps || steps == budget.steps => {
-                break Verdict::Undecided(undecided);
+                break Some(Verdict::Undecided(undecided));
             }
             Some(_) => steps = steps.saturating_mul(ROUND_GROWTH).min(budget.steps),
-            None => {
-                // Each point lies in its operation's interval, so sorting by it (stably: within a
-                // key the order is already right) respects real time across keys.
-                placed.sort_by_key(|(point, _)| *point);
-                let order = placed.into_iter().map(|(_, position)| position).collect();
-                break Verdict::Legal(Legal { order });
-            }
+            None => break None,
         }
         open = left;
     };
@@ -249,6 +377,7 @@ struct Round<'a> {
     steps: u64,
     deadline: Option<Instant>,
     threads: usize,
+    rules: Rules,
     meter: &'a Meter,
 }
 
@@ -267,7 +396,8 @@ impl Round<'_> {
                 let Some(partition) = open.get(at) else { break };
                 let limits =
                     Limits { steps: self.steps, deadline: self.deadline, stop: Some(&stop) };
-                let found = search(&partition.operations, model, &limits, self.meter.share());
+                let share = self.meter.share();
+                let found = search(&partition.operations, model, self.rules, &limits, share);
                 if matches!(found.0, Outcome::Illegal { .. }) {
                     stop.store(true, Ordering::Relaxed);
                 }
@@ -296,8 +426,13 @@ impl Round<'_> {
     }
 }
 
-/// Splits a history by key and narrows each part.
-fn partitions<M: Model>(history: &[Operation<M::Action>], model: &M) -> Vec<Partition<M>> {
+/// Splits a history by key, narrows the parts of the keys that are wanted and leaves out the others.
+fn partitions<M: Model>(
+    history: &[Operation<M::Action>],
+    model: &M,
+    narrow: bool,
+    mut is_wanted: impl FnMut(&M::Key) -> bool,
+) -> Vec<Partition<M>> {
     let mut by_key: BTreeMap<M::Key, Vec<usize>> = BTreeMap::new();
     for (position, operation) in history.iter().enumerate() {
         debug_assert!(
@@ -309,8 +444,24 @@ fn partitions<M: Model>(history: &[Operation<M::Action>], model: &M) -> Vec<Part
     let narrowed = |(key, positions): (M::Key, Vec<usize>)| {
         let copy = |position: &usize| Operation { index: *position, ..history[*position].clone() };
         let mut operations: Vec<_> = positions.iter().map(copy).collect();
-        model.narrow(&mut operations);
+        if narrow {
+            model.narrow(&mut operations);
+        }
         Partition { key, positions, operations }
     };
-    by_key.into_iter().map(narrowed).collect()
+    by_key.into_iter().filter(|(key, _)| is_wanted(key)).map(narrowed).collect()
+}
+
+/// Decides by zones alone; nothing if the history does not belong to their class, or not enough.
+/// For tests of the zones: [`check`] uses them where it can.
+#[must_use]
+pub fn check_by_zones<M: Model>(history: &[Operation<M::Action>], model: &M) -> Option<Verdict<M>> {
+    let meter = Meter::new(None);
+    let mut zones = Zones::decide(history, model, true, &mut meter.share())?;
+    if let Some(key) = zones.illegal() {
+        return Some(Verdict::Illegal(illegal_by_zones(history, model, key.clone())));
+    }
+    let placed = zones.linearize();
+    let placed = placed.into_iter().map(|(point, at)| (point, at as usize)).collect();
+    zones.all_fit().then(|| in_order(placed))
 }

@@ -38,6 +38,8 @@ pub mod models;
 
 mod meter;
 
+mod zone;
+
 pub mod search;
 
 pub mod checker;
@@ -55,11 +57,12 @@ pub mod explain;
 pub mod judge;
 
 pub use checker::{
-    Budget, Cost, Illegal, Legal, Undecided, Verdict, check, check_and_count, check_by_search,
+    Budget, Cost, Illegal, Legal, Ruling, Undecided, Verdict, check, check_and_count,
+    check_by_search, check_by_zones, decide,
 };
 pub use history::Operation;
-pub use model::{Model, Nature};
+pub use model::{Access, Model, Nature};
 pub use models::cell::{Cell, CellAction, CellCall, Condition, PutIfOutcome};
 pub use models::key_value::{KeyValue, KeyValueAction, KeyValueCall};
-pub use search::Shortage;
+pub use search::{Rules, Shortage};
 pub use token::{Names, Token};

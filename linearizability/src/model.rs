@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::hash::Hash;
 
 use crate::history::Operation;
+use crate::token::Token;
 
 /// How an action treats the state, as far as the search can use it.
 ///
@@ -18,6 +19,33 @@ pub enum Nature {
     Total,
     /// Anything else: a compare-and-set that succeeded.
     Partial,
+}
+
+/// An action as one on a register, as far as that says it all.
+///
+/// Histories of registers whose values are all distinct are decided without a search. Absence is
+/// the value before the first write, and may be written again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Not an action on a register.
+    Other,
+    /// The answer contradicts itself: legal in no state.
+    Never,
+    /// Legal only on this value; changes nothing.
+    Read(Option<Token>),
+    /// Changes nothing, and has a condition that none of the others expresses.
+    Check,
+    /// Legal on any value; writes this one.
+    Write(Option<Token>),
+    /// Legal only on one value; writes another.
+    Swap {
+        /// The value before.
+        from: Option<Token>,
+        /// The value afterwards.
+        to: Token,
+    },
+    /// Writes this value, and has a condition that none of the others expresses.
+    Overwrite(Token),
 }
 
 /// The object that a history claims to have used.
@@ -45,6 +73,13 @@ pub trait Model: Sync {
     /// What the search may rely on; see [`Nature`].
     fn nature(&self, _action: &Self::Action) -> Nature {
         Nature::Partial
+    }
+
+    /// The action as one on a register. Saying [`Access::Other`] is always right; everything else
+    /// promises that the state of a key is a value, absent at first, and that the action treats it
+    /// as said.
+    fn access(&self, _action: &Self::Action) -> Access {
+        Access::Other
     }
 
     /// Replaces the operations of one key by easier ones: may drop unknown operations, give them

@@ -3,7 +3,7 @@
 
 mod generator;
 
-use generator::{Random, Shape, generate};
+use generator::{Mix, Random, Shape, generate};
 use lincheck::replay::replay;
 use lincheck::{Budget, Cell, CellAction, CellCall, Operation, Token, Verdict, check};
 
@@ -17,6 +17,8 @@ fn shapes() -> Vec<Shape> {
         processes,
         unknown_per_thousand,
         values,
+        mix: Mix::Items,
+        bursts: false,
     };
     vec![
         shape(5_000, 5, 8, 20, None),

@@ -4,12 +4,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use lincheck::replay::replay;
-use lincheck::{
-    Budget, KeyValue, KeyValueAction, KeyValueCall, Operation, Token, Verdict, check,
-    check_by_search,
-};
+use lincheck::{KeyValue, KeyValueAction, KeyValueCall, Operation, Token, Verdict};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use second_opinions::verdicts;
+
+mod second_opinions;
 
 fn perform(text: &str, call: &KeyValueCall) -> Option<String> {
     match call {
@@ -83,8 +83,8 @@ fn the_checker_agrees_with_trying_every_order() {
             let history = history(&draws);
             let expected = is_legal(&history, &mut vec![false; history.len()], "");
             illegal.set(illegal.get() + u32::from(!expected));
-            for check in [check, check_by_search] {
-                match check(&history, &KeyValue, &Budget::unlimited()) {
+            for verdict in verdicts(&history, &KeyValue) {
+                match verdict {
                     Verdict::Legal(legal) => {
                         prop_assert!(expected, "legal, the oracle says illegal: {history:#?}");
                         prop_assert_eq!(replay(&history, &legal.order), Ok(()));

@@ -30,7 +30,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::history::Operation;
-use crate::model::{Model, Nature};
+use crate::model::{Access, Model, Nature};
 use crate::token::Token;
 
 /// The value of a cell; nothing when the item is absent.
@@ -258,6 +258,19 @@ impl Model for Cell {
             (Guard::Any, Some(_)) => Nature::Constant,
             (guard, Some(after)) if guard == Guard::Is(after) => Nature::Pure,
             (_, Some(_)) => Nature::Partial,
+        }
+    }
+
+    fn access(&self, action: &CellAction) -> Access {
+        match (action.guard(), action.effect()) {
+            (Guard::Never, _) => Access::Never,
+            (Guard::Is(value), None) => Access::Read(value),
+            (Guard::Is(value), Some(after)) if value == after => Access::Read(value),
+            (Guard::IsNot(_), None) => Access::Check,
+            (Guard::Any, Some(after)) => Access::Write(after),
+            (Guard::Is(from), Some(Some(to))) => Access::Swap { from, to },
+            (Guard::IsNot(_), Some(Some(to))) => Access::Overwrite(to),
+            (Guard::Any, None) | (Guard::Is(_) | Guard::IsNot(_), Some(None)) => Access::Other,
         }
     }
 

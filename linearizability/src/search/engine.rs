@@ -1,18 +1,18 @@
-//! The search itself; see the [module above](super) for the rules and why they are right.
+//! One pass of the search over the events; see the [module above](super) for the rules and why they
+//! are right.
 
 use std::fmt;
-use std::hash::Hash;
-use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use super::antichain::{Antichain, Configuration};
+use super::antichain::Antichain;
+use super::automaton::Automaton;
+use super::front::{Front, Pending, Width};
+use super::rules::Rules;
 use super::schedule::{Event, Schedule};
-use super::slots::Slots;
 use super::witness::{Deed, ROOT, Witnesses};
-use crate::history::Operation;
 use crate::meter::Share;
-use crate::model::{Model, Nature};
+use crate::model::Nature;
 
 /// When to give up.
 #[derive(Clone, Copy, Debug)]
@@ -83,312 +83,173 @@ pub enum Outcome<S> {
     },
 }
 
-/// Steps of witnesses kept from one return to the next, and half of what one return may add up to:
-/// 16 bytes each, so at most half a gigabyte.
-const WITNESS_STEPS_MAX: usize = 1 << 24;
+/// Configurations expanded between two looks at the clock, the stop flag and the memory.
+const EXPANSIONS_PER_LOOK: u32 = 256;
 
-/// Between two looks at the clock.
-const STEPS_PER_CLOCK_LOOK: u64 = 4096;
-
-/// Decides whether `operations`, all of one key, are linearizable, and counts the model steps.
-#[must_use]
-pub(crate) fn search<M: Model>(
-    operations: &[Operation<M::Action>],
-    model: &M,
-    limits: &Limits<'_>,
-    memory: Share<'_>,
-) -> (Outcome<M::State>, u64) {
-    let schedule = Schedule::new(operations, model);
-    match schedule.pending_max {
-        0..=64 => Search::<M, 1>::new(operations, model, &schedule, limits, memory).run(),
-        65..=256 => Search::<M, 4>::new(operations, model, &schedule, limits, memory).run(),
-        257..=4096 => Search::<M, 64>::new(operations, model, &schedule, limits, memory).run(),
-        _ => (Outcome::Undecided { position: 0, reason: Shortage::Slots }, 0),
-    }
-}
-
-/// A pending operation.
-#[derive(Clone, Copy, Debug)]
-struct Pending {
-    operation: u32,
-    nature: Nature,
-}
+/// Steps of witnesses at which those that nobody needs are forgotten for the first time.
+pub(crate) const WITNESS_STEPS_FIRST: usize = 1 << 18;
 
 /// The limits ran out.
-struct Exhausted(Shortage);
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Exhausted(pub(crate) Shortage);
 
-/// The search at one event.
-struct Search<'a, M: Model, const W: usize> {
-    operations: &'a [Operation<M::Action>],
-    model: &'a M,
-    schedule: &'a Schedule,
+/// How a pass over some events ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pass {
+    /// Something survives all of them.
+    Survived,
+    /// Nothing survives the return of the next event.
+    Dead,
+}
+
+/// What all passes of a search share.
+pub(crate) struct Search<'a, const W: usize> {
+    pub(crate) automaton: Automaton<'a>,
+    pub(crate) rules: Rules,
     limits: &'a Limits<'a>,
     /// Bytes held, told to the meter.
     memory: Share<'a>,
     /// Model steps so far.
-    steps: u64,
-    /// The number of the event.
-    event: usize,
-    /// Slots in use.
-    taken: Slots<W>,
-    /// What is in each slot that is in use.
-    pending: Vec<Pending>,
-    /// The slot of each pending operation.
-    slot_of: Vec<u16>,
-    /// The slots of pending operations that are legal in every state.
-    total: Slots<W>,
+    pub(crate) steps: u64,
+    expansions: u32,
+    /// The action of each kind of unknown operations.
+    pub(crate) kinds: &'a [u32],
     /// The unknown operations of each kind, in the order of invocation.
-    offered: Vec<Vec<u32>>,
-    witnesses: Witnesses,
+    pub(crate) offers: &'a [Vec<u32>],
+    /// The kinds, partial ones first.
+    pub(crate) kinds_in_order: Vec<u32>,
+    /// Which kinds are counted: the others count as unlimited.
+    pub(crate) counted: Vec<bool>,
+    /// What the use of a kind costs when only the cheapest configurations are kept.
+    pub(crate) weights: Vec<u32>,
+    /// Whether steps are recorded.
+    pub(crate) records: bool,
+    pub(crate) witnesses: Witnesses,
+    pub(crate) frontier: Antichain<W>,
+    pub(crate) next: Antichain<W>,
+    /// For one expansion: how many of each kind were used, and the states that kinds reached.
+    pub(crate) used: Vec<u32>,
+    pub(crate) reached: Vec<u32>,
+    /// Bytes held by others than the tables here, told by the portfolio.
+    pub(crate) bytes_elsewhere: usize,
 }
 
-impl<'a, M: Model, const W: usize> Search<'a, M, W>
-where
-    M::State: Clone + Eq + Hash,
-{
-    fn new(
-        operations: &'a [Operation<M::Action>],
-        model: &'a M,
+impl<'a, const W: usize> Search<'a, W> {
+    pub(crate) fn new(
+        automaton: Automaton<'a>,
         schedule: &'a Schedule,
+        rules: Rules,
         limits: &'a Limits<'a>,
         memory: Share<'a>,
     ) -> Self {
-        let nobody = Pending { operation: 0, nature: Nature::Pure };
+        // Without hiding a write keeps what an idle step did; without eager writes a step that
+        // changes nothing may still meet an obligation.
+        let rules = Rules {
+            idle_steps: rules.idle_steps && rules.hiding,
+            no_loops: rules.no_loops && rules.eager_writes,
+            ..rules
+        };
+        let kinds = schedule.kinds.len();
+        let is_partial =
+            |kind: &u32| automaton.nature(schedule.kinds[*kind as usize]) == Nature::Partial;
+        let numbers = || 0..u32::try_from(kinds).expect("no more kinds than operations");
+        let partial = numbers().filter(is_partial);
+        let others = numbers().filter(|kind| !is_partial(kind));
+        let scarcity = |offers: &Vec<u32>| 1 + 256 / (1 + offers.len() as u64);
         Self {
-            operations,
-            model,
-            schedule,
+            kinds_in_order: partial.chain(others).collect(),
+            automaton,
+            rules,
             limits,
             memory,
             steps: 0,
-            event: 0,
-            taken: Slots::EMPTY,
-            pending: vec![nobody; schedule.pending_max],
-            slot_of: vec![0; operations.len()],
-            total: Slots::EMPTY,
-            offered: vec![Vec::new(); schedule.kinds.len()],
+            expansions: 0,
+            kinds: &schedule.kinds,
+            offers: &schedule.offers,
+            counted: vec![true; kinds],
+            weights: schedule
+                .offers
+                .iter()
+                .map(|offers| u32::try_from(scarcity(offers)).expect("at most 257"))
+                .collect(),
+            records: true,
             witnesses: Witnesses::default(),
+            frontier: Antichain::new(kinds, rules.dominance),
+            next: Antichain::new(kinds, rules.dominance),
+            used: Vec::new(),
+            reached: Vec::new(),
+            bytes_elsewhere: 0,
         }
     }
 
-    fn run(mut self) -> (Outcome<M::State>, u64) {
-        let mut now = Antichain::new();
-        now.insert(Configuration {
-            state: self.model.initial(),
-            unmet: Slots::EMPTY,
-            available: Slots::EMPTY,
-            used: self.schedule.kinds.iter().map(|_| 0).collect::<Rc<[u32]>>(),
-            trace: ROOT,
-            idle: false,
-        });
-        let mut next = Antichain::new();
-        let mut frontier = Antichain::new();
-        for event in &self.schedule.events {
-            match *event {
-                Event::Call { operation } => self.call(operation, &mut now),
-                Event::Offer { operation, kind } => self.offered[kind as usize].push(operation),
+    /// Takes the events of a schedule from where the front stands up to that number.
+    pub(crate) fn advance(
+        &mut self,
+        schedule: &Schedule,
+        front: &mut Front<W>,
+        end: usize,
+        width: Width,
+    ) -> Result<Pass, Exhausted> {
+        while front.event < end {
+            match schedule.events[front.event] {
+                Event::Call { operation } => {
+                    let at = operation as usize;
+                    let action = schedule.actions[at];
+                    let nature = self.automaton.nature(action);
+                    let deadline = schedule.deadlines[at];
+                    let pending = Pending { operation, action, nature, deadline };
+                    self.call(front, usize::from(schedule.slots[at]), pending);
+                }
+                Event::Offer { kind, .. } => front.offered[kind as usize] += 1,
                 Event::Return { operation } => {
-                    next.clear();
-                    frontier.clear();
-                    if let Err(Exhausted(reason)) =
-                        self.return_of(operation, &now, &mut frontier, &mut next)
-                    {
-                        let position = operation as usize;
-                        return (Outcome::Undecided { position, reason }, self.steps);
+                    let slot = usize::from(schedule.slots[operation as usize]);
+                    if !self.return_of(front, slot, width)? {
+                        return Ok(Pass::Dead);
                     }
-                    if next.iter().next().is_none() {
-                        return (illegal(operation, &now), self.steps);
-                    }
-                    std::mem::swap(&mut now, &mut next);
                 }
             }
-            self.event += 1;
+            front.event += 1;
         }
-        let survivor = now.iter().next().expect("an empty antichain was reported above");
-        (self.legal(survivor.trace), self.steps)
+        Ok(Pass::Survived)
     }
 
-    /// A surely executed operation becomes pending.
-    fn call(&mut self, operation: u32, now: &mut Antichain<M::State, W>) {
-        let slot = self.taken.first_missing().expect("pending_max fits in W words");
-        let action = &self.operations[operation as usize].action;
-        let nature = self.model.nature(action);
-        self.taken.insert(slot);
-        self.pending[slot] = Pending { operation, nature };
-        self.slot_of[operation as usize] = u16::try_from(slot).expect("at most 4096 slots");
-        if matches!(nature, Nature::Constant | Nature::Total) {
-            self.total.insert(slot);
-        }
-        for configuration in now.iter_mut() {
-            if self.is_self_loop(&configuration.state, action) {
-                configuration.trace =
-                    self.witnesses.push(configuration.trace, operation, self.event, Deed::Met);
-            } else {
-                configuration.unmet.insert(slot);
-            }
-            if nature != Nature::Pure {
-                configuration.available.insert(slot);
-            }
-        }
-    }
-
-    /// A pending operation must have taken effect: leaves in `next` what survives.
-    fn return_of(
-        &mut self,
-        operation: u32,
-        now: &Antichain<M::State, W>,
-        frontier: &mut Antichain<M::State, W>,
-        next: &mut Antichain<M::State, W>,
-    ) -> Result<(), Exhausted> {
-        let slot = self.slot_of[operation as usize] as usize;
-        for configuration in now.iter() {
-            arrive(configuration.clone(), slot, frontier, next);
-        }
-        let mut place = 0;
-        while place < frontier.len() {
-            if let Some(configuration) = frontier.get(place).cloned() {
-                self.expand(&configuration, slot, frontier, next)?;
-            }
-            place += 1;
-        }
-        self.taken.remove(slot);
-        self.total.remove(slot);
-        let configurations = now.bytes() + frontier.bytes() + next.bytes();
-        if !self.memory.holds(configurations + self.witnesses.bytes()) {
-            return Err(Exhausted(Shortage::Memory));
-        }
-        if self.witnesses.len() > WITNESS_STEPS_MAX {
-            self.witnesses.forget_unneeded(next.iter_mut().map(|kept| &mut kept.trace));
-            if self.witnesses.len() > WITNESS_STEPS_MAX / 2 {
-                return Err(Exhausted(Shortage::Memory));
-            }
-        }
-        Ok(())
-    }
-
-    /// All configurations one step further.
-    fn expand(
-        &mut self,
-        from: &Configuration<M::State, W>,
-        slot: usize,
-        frontier: &mut Antichain<M::State, W>,
-        next: &mut Antichain<M::State, W>,
-    ) -> Result<(), Exhausted> {
-        for resource in from.available.iter() {
-            let Pending { operation, nature } = self.pending[resource];
-            if from.idle && nature == Nature::Constant {
-                continue;
-            }
-            let Some(state) = self.step(&from.state, operation)? else { continue };
-            let mut to = Configuration { state, ..from.clone() };
-            to.available.remove(resource);
-            to.unmet.remove(resource);
-            self.take_effect(&mut to, operation, nature);
-            to.idle &= matches!(nature, Nature::Constant | Nature::Total);
-            arrive(to, slot, frontier, next);
-        }
-        for kind in 0..self.offered.len() {
-            let used = from.used[kind] as usize;
-            let Some(operation) = self.offered[kind].get(used).copied() else { continue };
-            let nature = self.model.nature(&self.operations[operation as usize].action);
-            if from.idle && nature == Nature::Constant {
-                continue;
-            }
-            let Some(state) = self.step(&from.state, operation)? else { continue };
-            let mut to = Configuration { state, ..from.clone() };
-            Rc::make_mut(&mut to.used)[kind] += 1;
-            self.take_effect(&mut to, operation, nature);
-            arrive(to, slot, frontier, next);
-        }
-        Ok(())
-    }
-
-    /// What an operation that took effect means for the others: a constant write hides total
-    /// ones, and what does not change the new state is met.
-    fn take_effect(&mut self, to: &mut Configuration<M::State, W>, operation: u32, nature: Nature) {
-        to.trace = self.witnesses.push(to.trace, operation, self.event, Deed::Used);
-        if nature == Nature::Constant {
-            to.unmet.remove_all(&self.total);
-        }
-        to.idle = true;
-        for slot in to.unmet.iter() {
-            let operation = self.pending[slot].operation;
-            if self.is_self_loop(&to.state, &self.operations[operation as usize].action) {
-                to.unmet.remove(slot);
-                to.idle &= self.total.contains(slot);
-                to.trace = self.witnesses.push(to.trace, operation, self.event, Deed::Met);
-            }
-        }
-    }
-
-    fn is_self_loop(&self, state: &M::State, action: &M::Action) -> bool {
-        self.model.step(state, action).as_ref() == Some(state)
-    }
-
-    fn step(&mut self, state: &M::State, operation: u32) -> Result<Option<M::State>, Exhausted> {
+    /// A model step.
+    pub(crate) fn step(&mut self, state: u32, action: u32) -> u32 {
         self.steps += 1;
-        if self.steps > self.limits.steps {
+        self.automaton.step(state, action)
+    }
+
+    /// Records a step of a witness.
+    pub(crate) fn trace(&mut self, parent: u32, operation: u32, event: usize, deed: Deed) -> u32 {
+        if self.records { self.witnesses.push(parent, operation, event, deed) } else { ROOT }
+    }
+
+    /// Looks at the limits, now and then.
+    pub(crate) fn tick(&mut self) -> Result<(), Exhausted> {
+        if self.steps >= self.limits.steps {
             return Err(Exhausted(Shortage::Steps));
         }
-        if self.witnesses.len() > 2 * WITNESS_STEPS_MAX {
-            return Err(Exhausted(Shortage::Memory));
+        self.expansions += 1;
+        if self.expansions < EXPANSIONS_PER_LOOK {
+            return Ok(());
         }
-        if self.steps.is_multiple_of(STEPS_PER_CLOCK_LOOK) {
-            if self.limits.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
-                return Err(Exhausted(Shortage::Stopped));
-            }
-            if self.limits.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return Err(Exhausted(Shortage::Time));
-            }
-        }
-        Ok(self.model.step(state, &self.operations[operation as usize].action))
+        self.look()
     }
 
-    fn legal(&self, trace: u32) -> Outcome<M::State> {
-        let order = self.witnesses.order(trace, self.schedule, self.operations, self.model);
-        let point = |event: u32| match self.schedule.events[event as usize] {
-            Event::Call { operation } | Event::Offer { operation, .. } => {
-                self.operations[operation as usize].invoked
-            }
-            Event::Return { operation } => self.operations[operation as usize]
-                .returned
-                .expect("only operations that returned have a return event"),
-        };
-        let place =
-            |(operation, event)| Placed { position: operation as usize, point: point(event) };
-        Outcome::Legal(order.into_iter().map(place).collect())
-    }
-}
-
-/// Sorts a configuration: done with `slot`, or still to be expanded, or both, since a free
-/// operation may also be used in the last moment.
-fn arrive<S: Clone + Eq + Hash, const W: usize>(
-    mut configuration: Configuration<S, W>,
-    slot: usize,
-    frontier: &mut Antichain<S, W>,
-    next: &mut Antichain<S, W>,
-) {
-    let owed = configuration.unmet.contains(slot);
-    if owed || configuration.available.contains(slot) {
-        frontier.insert(configuration.clone());
-    }
-    if !owed {
-        configuration.available.remove(slot);
-        configuration.idle = false;
-        next.insert(configuration);
-    }
-}
-
-/// What is known when nothing survived the return of `operation`.
-fn illegal<S: Clone + Eq + Hash, const W: usize>(
-    operation: u32,
-    before: &Antichain<S, W>,
-) -> Outcome<S> {
-    let mut states: Vec<S> = Vec::new();
-    for configuration in before.iter() {
-        if !states.contains(&configuration.state) {
-            states.push(configuration.state.clone());
+    /// Looks at the clock, the stop flag and the memory.
+    pub(crate) fn look(&mut self) -> Result<(), Exhausted> {
+        self.expansions = 0;
+        if self.limits.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+            return Err(Exhausted(Shortage::Stopped));
         }
+        if self.limits.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Err(Exhausted(Shortage::Time));
+        }
+        let bytes = self.bytes_elsewhere
+            + self.frontier.bytes()
+            + self.next.bytes()
+            + self.witnesses.bytes()
+            + self.automaton.bytes();
+        if self.memory.holds(bytes) { Ok(()) } else { Err(Exhausted(Shortage::Memory)) }
     }
-    Outcome::Illegal { position: operation as usize, states }
 }

@@ -31,20 +31,47 @@
 //! is available in D is available in C, and no kind is used more in C than in D. Whatever D can do
 //! C can do, and stays at least D. Fix a legal linearization; let J be its prefix up to the last
 //! operation that a return has forced so far. Some configuration is always at least the one that
-//! J leaves: each step of J can be copied; meeting an obligation early (rules 1, 2) only makes a
-//! configuration greater; the antichain (rule 3) only drops what something kept is at least; and
-//! a step is *idle* (rule 4) if it used no partial operation that surely happened, and nothing but
-//! total operations was met by it: before a constant write it can be left out, for that write hides
-//! whatever the idle step met or used, and what the step would have used is still available. So no
-//! constant write is tried after an idle step; it is tried in the configuration before.
+//! J leaves: each step of J can be copied. At a return of x, nothing is to be done if x is met and
+//! pure, or used. If x is free, J has it already, and one copy without it is at least what J leaves;
+//! or J goes on up to x, and steps that end by using x copy that. If x is unmet, only the latter, or
+//! until it is met if it is pure. Each rule only replaces a configuration by one that is at least
+//! that, or can do as much:
+//!
+//! 1. *Eager.* A pure operation or a write that does not change the state is met at once. If the
+//!    linearization has it later, it stays legal when a pure one is moved here; a write is only
+//!    marked as free.
+//! 2. *Hiding.* When a constant write takes effect, all pending total operations are free.
+//! 3. *Antichain.* A configuration is dropped when a kept one is at least that.
+//! 4. *Earliest first.* Of two equal available operations c1 and c2, of which c1 returns first, c2 need
+//!    not be used: who used c1 instead can copy a later use of c1 by c2, which is invoked already
+//!    and returns later. But if c1 is free and c2 unmet, using c2 meets an obligation that using c1
+//!    does not, unless both are the same constant write, after which c2 changes nothing and is met.
+//!    An unknown operation need not be used while an equal known one is available.
+//! 5. *Idle steps.* A step is idle if it used no partial operation that surely happened, and nothing
+//!    but total operations was met by it. Before a constant write it can be left out, for that write hides
+//!    whatever the idle step met or used, and what the step would have used is still available. So no
+//!    constant write is tried after an idle step; it is tried in the configuration before.
+//! 6. *Weakest first.* When no total operation is unmet, an unknown partial operation is preferred to an
+//!    unknown constant write with the same result: the write, still unused, can copy any later
+//!    use of the other. (Not to an append, whose result depends on the state.)
+//! 7. *No loops.* A step that does not change the state is left out, unless it uses the operation
+//!    that returns, or is a constant write that hides something.
+//!
+//! Each of them is a switch in [`Rules`], and the others are right without it. Rules 5 and 7 need
+//! rules 2 and 1. The module `portfolio` says what is done when the configurations are too many.
 
 mod antichain;
+mod automaton;
 mod engine;
+mod front;
+mod portfolio;
+mod rules;
 mod schedule;
 mod slots;
 pub(crate) mod tiny;
 mod witness;
 
 pub use engine::{Limits, Outcome, Placed, Shortage};
+pub use rules::Rules;
 
-pub(crate) use engine::search;
+pub(crate) use portfolio::search;

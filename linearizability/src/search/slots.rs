@@ -29,10 +29,26 @@ impl<const W: usize> Slots<W> {
         self.0.iter().zip(other.0).all(|(word, all)| word & !all == 0)
     }
 
-    /// The lowest slot that is not in the set.
-    pub(crate) fn first_missing(&self) -> Option<usize> {
-        let word = self.0.iter().position(|word| *word != u64::MAX)?;
-        Some(word * 64 + self.0[word].trailing_ones() as usize)
+    /// Whether they have a slot in common.
+    pub(crate) fn meets(&self, other: &Self) -> bool {
+        self.0.iter().zip(other.0).any(|(word, their)| word & their != 0)
+    }
+
+    /// The slots in both.
+    pub(crate) fn both(mut self, other: &Self) -> Self {
+        for (word, their) in self.0.iter_mut().zip(other.0) {
+            *word &= their;
+        }
+        self
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0 == [0; W]
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = usize> + use<W> {

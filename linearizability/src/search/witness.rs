@@ -2,8 +2,7 @@
 //! share, and the linearization read out of it.
 
 use super::schedule::{Event, Schedule};
-use crate::history::Operation;
-use crate::model::{Model, Nature};
+use crate::model::Nature;
 
 /// The trace of a configuration that has done nothing.
 pub(crate) const ROOT: u32 = u32::MAX;
@@ -90,12 +89,11 @@ impl Witnesses {
     ///
     /// An operation with neither deed was hidden: it is total, and a constant write took effect
     /// while it was pending. It goes just before the first such write.
-    pub(crate) fn order<M: Model>(
+    pub(crate) fn order(
         &self,
         tip: u32,
         schedule: &Schedule,
-        operations: &[Operation<M::Action>],
-        model: &M,
+        nature: impl Fn(u32) -> Nature,
     ) -> Vec<(u32, u32)> {
         let mut path: Vec<Step> = Vec::new();
         let mut at = tip;
@@ -105,13 +103,13 @@ impl Witnesses {
             at = step.parent;
         }
         path.reverse();
-        let mut deeds: Vec<Option<Deed>> = vec![None; operations.len()];
+        let mut deeds: Vec<Option<Deed>> = vec![None; schedule.actions.len()];
         for step in &path {
             deeds[step.operation as usize] = Some(step.deed);
         }
         path.retain(|step| deeds[step.operation as usize] == Some(step.deed));
 
-        let mut order = Vec::with_capacity(operations.len());
+        let mut order = Vec::with_capacity(schedule.actions.len());
         let mut hidden: Vec<u32> = Vec::new(); // pending operations without a deed
         let mut path = path.into_iter().peekable();
         for (number, event) in schedule.events.iter().enumerate() {
@@ -121,8 +119,8 @@ impl Witnesses {
                 hidden.push(*operation);
             }
             while let Some(step) = path.next_if(|step| step.event as usize == number) {
-                let action = &operations[step.operation as usize].action;
-                if step.deed == Deed::Used && model.nature(action) == Nature::Constant {
+                let nature = nature(schedule.actions[step.operation as usize]);
+                if step.deed == Deed::Used && nature == Nature::Constant {
                     order.extend(hidden.drain(..).map(|operation| (operation, step.event)));
                 }
                 order.push((step.operation, step.event));

@@ -1,0 +1,322 @@
+//! Decides one partition by several searches, each of which is right when it speaks.
+//!
+//! A *narrow* search keeps only the cheapest configurations: what survives all events has a witness,
+//! so *legal* is final. When it dies it goes back some events and goes on wider, further back and
+//! wider each time it dies again, and narrow once more behind the hard place. If nothing was left
+//! out since the first event, *illegal* is final.
+//!
+//! A *relaxed* search starts some events before the death from configurations that are at least
+//! whatever could be there (every state, all pending operations met and available, no unknown
+//! operation used), or treats frequent kinds of unknown operations as unlimited, or both. It can do
+//! whatever the exact one can, so when it dies without having left anything out, *illegal* is final.
+//! The narrow search survived all events before, so the return is the same.
+//!
+//! Some histories need more than any budget: the problem is NP-complete (Gibbons and Korach 1997,
+//! theorem 4.1). Then the portfolio says undecided.
+
+use super::automaton::{Automaton, Interned};
+use super::engine::WITNESS_STEPS_FIRST;
+use super::engine::{Exhausted, Limits, Outcome, Pass, Placed, Search, Shortage};
+use super::front::{Front, Width};
+use super::rules::Rules;
+use super::schedule::{Event, Schedule};
+use crate::history::Operation;
+use crate::meter::Share;
+use crate::model::Model;
+
+/// Configurations of the narrow search.
+const WIDTH_NARROW: usize = 8;
+
+/// Events between two checkpoints.
+const STRIDE: usize = 32;
+
+/// How far the first attempt to go on goes back, in events.
+const BACK_FIRST: usize = 64;
+
+/// By how much the next attempt goes further back, and is wider.
+const GROWTH: usize = 4;
+
+/// Configurations of a relaxed search.
+const WIDTH_RELAXED: usize = 4096;
+
+/// From more states no relaxed search starts.
+const STATES_RELAXED_MAX: u32 = 64;
+
+/// Kinds of unknown operations with more members count as unlimited, by attempt.
+const COUNTED_MAX: [usize; 4] = [0, 3, 8, 32];
+
+/// Decides whether `operations`, all of one key, are linearizable, and counts the model steps.
+#[must_use]
+pub(crate) fn search<M: Model>(
+    operations: &[Operation<M::Action>],
+    model: &M,
+    rules: Rules,
+    limits: &Limits<'_>,
+    memory: Share<'_>,
+) -> (Outcome<M::State>, u64) {
+    let (schedule, actions) = Schedule::new(operations, model);
+    let mut interned = Interned::new(model, actions);
+    let natures = interned.natures();
+    let automaton = Automaton::new(&mut interned, natures, operations.len());
+    let (found, steps) = match schedule.pending_max {
+        0..=64 => solve::<1>(automaton, &schedule, rules, limits, memory),
+        65..=256 => solve::<4>(automaton, &schedule, rules, limits, memory),
+        257..=4096 => solve::<64>(automaton, &schedule, rules, limits, memory),
+        _ => (Found::Undecided { operation: 0, reason: Shortage::Slots }, 0),
+    };
+    let outcome = match found {
+        Found::Legal(order) => {
+            let place = |(operation, event): (u32, u32)| Placed {
+                position: operation as usize,
+                point: moment(schedule.events[event as usize], operations),
+            };
+            Outcome::Legal(order.into_iter().map(place).collect())
+        }
+        Found::Illegal { operation, states } => Outcome::Illegal {
+            position: operation as usize,
+            states: states.into_iter().map(|state| interned.state(state).clone()).collect(),
+        },
+        Found::Undecided { operation, reason } => {
+            Outcome::Undecided { position: operation as usize, reason }
+        }
+    };
+    (outcome, steps)
+}
+
+/// The time of an event.
+fn moment<A>(event: Event, operations: &[Operation<A>]) -> u64 {
+    match event {
+        Event::Call { operation } | Event::Offer { operation, .. } => {
+            operations[operation as usize].invoked
+        }
+        Event::Return { operation } => operations[operation as usize]
+            .returned
+            .expect("only operations that returned have a return event"),
+    }
+}
+
+/// What the portfolio found, in numbers.
+enum Found {
+    /// Operations, and the events at which they take effect.
+    Legal(Vec<(u32, u32)>),
+    Illegal {
+        operation: u32,
+        states: Vec<u32>,
+    },
+    Undecided {
+        operation: u32,
+        reason: Shortage,
+    },
+}
+
+fn solve<'a, const W: usize>(
+    automaton: Automaton<'a>,
+    schedule: &'a Schedule,
+    rules: Rules,
+    limits: &'a Limits<'a>,
+    memory: Share<'a>,
+) -> (Found, u64) {
+    let search = Search::<W>::new(automaton, schedule, rules, limits, memory);
+    let front = Front::new(schedule.kinds.len(), rules.dominance);
+    let mut portfolio = Portfolio {
+        search,
+        schedule,
+        checkpoints: vec![front.clone()],
+        front,
+        deepest: 0,
+        level: 0,
+        calm_after: 0,
+        forget_at: WITNESS_STEPS_FIRST,
+        relaxed: Relaxed { level: 0, event: usize::MAX },
+    };
+    let found = portfolio.run().unwrap_or_else(|Exhausted(reason)| {
+        let event = schedule.events.get(portfolio.deepest.max(portfolio.front.event));
+        let operation = match event.or(schedule.events.last()) {
+            Some(
+                Event::Call { operation }
+                | Event::Return { operation }
+                | Event::Offer { operation, .. },
+            ) => *operation,
+            None => 0,
+        };
+        Found::Undecided { operation, reason }
+    });
+    (found, portfolio.search.steps)
+}
+
+/// What relaxed searches have tried.
+struct Relaxed {
+    level: usize,
+    /// The death that they looked at.
+    event: usize,
+}
+
+struct Portfolio<'a, const W: usize> {
+    search: Search<'a, W>,
+    schedule: &'a Schedule,
+    front: Front<W>,
+    /// Earlier fronts, the older the fewer.
+    checkpoints: Vec<Front<W>>,
+    /// The furthest event at which the search died.
+    deepest: usize,
+    /// How often it died without getting further: how wide it is now.
+    level: usize,
+    /// Behind this event it becomes narrow again.
+    calm_after: usize,
+    /// At that many steps of witnesses, forget.
+    forget_at: usize,
+    relaxed: Relaxed,
+}
+
+impl<const W: usize> Portfolio<'_, W> {
+    fn run(&mut self) -> Result<Found, Exhausted> {
+        let end = self.schedule.events.len();
+        loop {
+            let target = (self.front.event / STRIDE + 1) * STRIDE;
+            let width = self.width();
+            let pass =
+                self.search.advance(self.schedule, &mut self.front, target.min(end), width)?;
+            if pass == Pass::Dead {
+                if let Some(found) = self.died()? {
+                    return Ok(found);
+                }
+                continue;
+            }
+            if self.front.event == end {
+                return Ok(self.legal());
+            }
+            if self.level > 0 && self.front.event > self.calm_after {
+                self.level = 0;
+            }
+            self.checkpoint()?;
+        }
+    }
+
+    fn width(&self) -> Width {
+        let factor = GROWTH.checked_pow(u32::try_from(self.level).unwrap_or(u32::MAX));
+        factor.map_or(Width::ALL, |factor| Width::of(WIDTH_NARROW.saturating_mul(factor)))
+    }
+
+    fn legal(&mut self) -> Found {
+        let (_, survivor) = self.front.now.iter().next().expect("an empty front is dead");
+        let automaton = &self.search.automaton;
+        let order = self
+            .search
+            .witnesses
+            .order(survivor.trace, self.schedule, |action| automaton.nature(action));
+        Found::Legal(order)
+    }
+
+    /// Keeps the front, and fewer of the older ones.
+    fn checkpoint(&mut self) -> Result<(), Exhausted> {
+        let now = self.front.event;
+        self.checkpoints.retain(|old| {
+            let number = old.event / STRIDE;
+            let worth = if number == 0 { usize::MAX } else { 16 << number.trailing_zeros() };
+            (now - old.event) / STRIDE <= worth
+        });
+        self.checkpoints.push(self.front.clone());
+        let witnesses = &mut self.search.witnesses;
+        if witnesses.len() > self.forget_at {
+            let fronts = self.checkpoints.iter_mut().chain([&mut self.front]);
+            let tips = fronts.flat_map(|front| front.now.iter_mut());
+            witnesses.forget_unneeded(tips.map(|configuration| &mut configuration.trace));
+            self.forget_at = WITNESS_STEPS_FIRST.max(witnesses.len() * 2);
+        }
+        let bytes: usize = self.checkpoints.iter().map(Front::bytes).sum();
+        self.search.bytes_elsewhere = bytes + self.front.bytes() + self.schedule.bytes();
+        self.search.look()
+    }
+
+    /// Nothing survives the next return: for good, or goes back.
+    fn died(&mut self) -> Result<Option<Found>, Exhausted> {
+        let event = self.front.event;
+        if self.front.exact {
+            return Ok(Some(self.illegal()));
+        }
+        self.deepest = self.deepest.max(event);
+        self.level += 1;
+        if self.is_dead_relaxed(event)? {
+            return Ok(Some(self.illegal()));
+        }
+        let shift = GROWTH.saturating_pow(u32::try_from(self.level - 1).unwrap_or(u32::MAX));
+        let back = BACK_FIRST.saturating_mul(shift);
+        let to = event.saturating_sub(back);
+        let keep = self.checkpoints.partition_point(|old| old.event <= to).max(1);
+        self.checkpoints.truncate(keep);
+        self.front = self.checkpoints[keep - 1].clone();
+        self.calm_after = self.calm_after.max(event + BACK_FIRST);
+        Ok(None)
+    }
+
+    /// What is known when nothing survives the next return.
+    fn illegal(&self) -> Found {
+        let mut states: Vec<u32> =
+            self.front.now.iter().map(|(_, configuration)| configuration.state).collect();
+        states.sort_unstable();
+        states.dedup();
+        match self.schedule.events[self.front.event] {
+            Event::Return { operation }
+            | Event::Call { operation }
+            | Event::Offer { operation, .. } => Found::Illegal { operation, states },
+        }
+    }
+
+    /// Whether relaxed searches die at the same event: near ones from any state, and ones from the
+    /// start with unlimited unknown operations.
+    fn is_dead_relaxed(&mut self, event: usize) -> Result<bool, Exhausted> {
+        if self.relaxed.event != event {
+            self.relaxed = Relaxed { level: 0, event };
+        }
+        let level = self.relaxed.level;
+        let Some(counted_max) = COUNTED_MAX.get(level).copied() else { return Ok(false) };
+        // With endless states unlimited operations would go on for ever.
+        let Some(states) = self.search.automaton.all_states(STATES_RELAXED_MAX) else {
+            return Ok(false);
+        };
+        self.relaxed.level += 1;
+        let counted = self.search.offers.iter().map(|offers| offers.len() <= counted_max);
+        self.search.counted = counted.collect();
+        self.search.records = false;
+        let dead = self.relaxed_passes(event, level, states);
+        self.search.records = true;
+        self.search.counted.fill(true);
+        dead
+    }
+
+    fn relaxed_passes(
+        &mut self,
+        event: usize,
+        level: usize,
+        states: u32,
+    ) -> Result<bool, Exhausted> {
+        let back = (BACK_FIRST * GROWTH * GROWTH) << (2 * level);
+        let near = self.checkpoints.partition_point(|old| old.event + back <= event).max(1) - 1;
+        let mut front = self.checkpoints[near].clone();
+        if front.event > 0 {
+            front.relax(states);
+            if self.dies(front, event)? {
+                return Ok(true);
+            }
+        }
+        // From the start it takes as long as the whole search did so far: not at the first death.
+        if level == 0 && event > back {
+            Ok(false)
+        } else {
+            let start = Front::new(self.schedule.kinds.len(), self.search.rules.dominance);
+            self.dies(start, event)
+        }
+    }
+
+    fn dies(&mut self, mut front: Front<W>, event: usize) -> Result<bool, Exhausted> {
+        front.exact = true;
+        let width = Width::of(WIDTH_RELAXED);
+        while front.event <= event && front.exact {
+            let end = (front.event + STRIDE).min(event + 1);
+            if self.search.advance(self.schedule, &mut front, end, width)? == Pass::Dead {
+                return Ok(front.exact);
+            }
+        }
+        Ok(false)
+    }
+}
