@@ -24,6 +24,7 @@ pub mod search;
 pub mod trap;
 
 pub mod catalog;
+pub mod clock;
 
 pub mod models;
 

@@ -70,6 +70,12 @@ fn tell<P: Protocol>(world: &World<P>, state: &State, action: &Action) -> Step {
 fn name<P: Protocol>(world: &World<P>, state: &State, action: &Action) -> Step {
     let protocol = world.protocol();
     let step = |node: u8, from: Option<u8>, what: String| Step { node, from, what, notes: vec![] };
+    if let Action::Pass(way) = action {
+        let clocks = protocol.clocks();
+        let advance = |id: u8| clocks.advance(*way, id).0.to_string();
+        let advances: Vec<String> = (0..protocol.nodes()).map(advance).collect();
+        return step(0, None, format!("time passes: clocks advance by {}", advances.join(", ")));
+    }
     let Some((id, stimulus)) = world.stimulus(state, action) else {
         return step(0, None, "every message is lost".to_owned());
     };
@@ -78,6 +84,13 @@ fn name<P: Protocol>(world: &World<P>, state: &State, action: &Action) -> Step {
             let heard = if matches!(action, Action::Hear { .. }) { "hears: " } else { "" };
             let what = format!("{heard}{}", protocol.describe_message(&message));
             step(id.0, Some(from.0), what)
+        }
+        Stimulus::Pass(_) => unreachable!("time passes for all nodes at once"),
+        Stimulus::Pause => step(id.0, None, "is paused: what happens next happens late".to_owned()),
+        Stimulus::Cut(from) => {
+            let from: Vec<String> = from.iter().map(|id| id.0.to_string()).collect();
+            let from = from.join(", ");
+            step(id.0, None, format!("the links from {from} to here are cut"))
         }
         Stimulus::Persist => step(id.0, None, "its oldest write is durable".to_owned()),
         Stimulus::Crash => step(id.0, None, "crashes and restarts".to_owned()),

@@ -4,10 +4,12 @@
 //! in order, each becomes durable in a step of its own, effects wait for the write they name, and
 //! a crash drops the queue and everything that waits behind it.
 
+use crate::clock::Window;
 use crate::protocol::Protocol;
 use ringleader_core::ids::{IoNumber, LogIndex, ReplicaId, RequestId, Tick};
 use ringleader_core::machine::{Effect, Effects, Input, Machine, Recovered};
-use std::collections::{BTreeSet, VecDeque};
+use ringleader_core::quorum::ReplicaSet;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 type M<P> = <P as Protocol>::Machine;
 
@@ -26,8 +28,16 @@ pub struct Node<P: Protocol> {
     pub host: P::Host,
     /// What waits, and for which of the pending writes.
     waiting: BTreeSet<(IoNumber, Waiting<P>)>,
-    /// Which timers are armed.
-    timers: BTreeSet<<M<P> as Machine>::Timer>,
+    /// Which timers are armed, and when they may fire.
+    timers: BTreeMap<<M<P> as Machine>::Timer, Window>,
+    /// What its clock shows: 0, unless it is paused.
+    elapsed: Tick,
+    /// Nothing happens to it for a while: the next thing happens late.
+    paused: bool,
+    /// How often it may still be paused.
+    pauses_left: u8,
+    /// Nothing that these nodes say arrives here any more.
+    deaf_to: ReplicaSet,
     /// The first thing that broke on this node.
     pub violation: Option<&'static str>,
 }
@@ -75,6 +85,12 @@ pub enum Stimulus<P: Protocol> {
     Persist,
     /// The node crashes, losing what is pending, and starts again.
     Crash,
+    /// Time passes on its clock.
+    Pass(Tick),
+    /// It is paused.
+    Pause,
+    /// The links from these nodes are cut.
+    Cut(ReplicaSet),
     /// A timer fires.
     Fire(<M<P> as Machine>::Timer),
     /// A client asks.
@@ -148,7 +164,11 @@ impl<P: Protocol> Node<P> {
             pending: VecDeque::new(),
             host: P::Host::default(),
             waiting: BTreeSet::new(),
-            timers: BTreeSet::new(),
+            timers: BTreeMap::new(),
+            elapsed: Tick(0),
+            paused: false,
+            pauses_left: protocol.clocks().pauses(),
+            deaf_to: ReplicaSet::default(),
             violation: None,
         };
         node.carry_out(protocol, &mut effects, out);
@@ -191,13 +211,40 @@ impl<P: Protocol> Node<P> {
             host: self.host.clone(),
             waiting: waiting.collect(),
             timers: self.timers.clone(),
+            elapsed: self.elapsed,
+            paused: self.paused,
+            pauses_left: self.pauses_left,
+            deaf_to: self.deaf_to.iter().map(name).collect(),
             violation: self.violation,
         }
     }
 
     /// The timers that may fire.
     pub fn armed(&self) -> impl Iterator<Item = <M<P> as Machine>::Timer> {
-        self.timers.iter().copied()
+        self.timers.iter().filter(|(_, window)| window.is_open()).map(|(&timer, _)| timer)
+    }
+
+    /// The timers that must fire before time passes.
+    pub fn due(&self) -> impl Iterator<Item = <M<P> as Machine>::Timer> {
+        self.timers.iter().filter(|(_, window)| window.is_due()).map(|(&timer, _)| timer)
+    }
+
+    /// What its clock shows: how long nothing has happened to it.
+    #[must_use]
+    pub fn now(&self) -> Tick {
+        self.elapsed
+    }
+
+    /// Whether it can be paused.
+    #[must_use]
+    pub fn may_pause(&self) -> bool {
+        self.pauses_left > 0 && !self.paused
+    }
+
+    /// From whom nothing arrives here any more.
+    #[must_use]
+    pub fn deaf_to(&self) -> ReplicaSet {
+        self.deaf_to
     }
 
     /// One step: something happens, and everything that follows from it on this node without
@@ -207,6 +254,23 @@ impl<P: Protocol> Node<P> {
         let mut node = self.clone();
         let mut out = Outbox::default();
         match what {
+            Stimulus::Pass(time) => {
+                node.elapsed = Tick(node.elapsed.0 + time.0).min(protocol.clocks().longest());
+                if !node.paused {
+                    node.rebase_time();
+                }
+                return (node, out);
+            }
+            Stimulus::Pause => {
+                node.paused = true;
+                node.pauses_left -= 1;
+                return (node, out);
+            }
+            Stimulus::Cut(from) => {
+                node.deaf_to = *from;
+                return (node, out);
+            }
+            Stimulus::Deliver { from, .. } if node.deaf_to.contains(*from) => return (node, out),
             Stimulus::Deliver { from, message } => {
                 let (from, message) = (*from, message.clone());
                 node.feed(protocol, Input::Receive { from, message }, &mut out);
@@ -231,17 +295,29 @@ impl<P: Protocol> Node<P> {
             node.persist_oldest(protocol, &mut out);
         }
         node.violation = node.violation.or(out.violation);
+        node.paused = false;
+        node.rebase_time();
         (node, out)
+    }
+
+    /// Whatever was late is done: its clock shows 0 again.
+    fn rebase_time(&mut self) {
+        let time = std::mem::take(&mut self.elapsed);
+        if time > Tick(0) {
+            self.machine.rebase(time, IoNumber::NONE);
+            for window in self.timers.values_mut() {
+                *window = window.after(time);
+            }
+        }
     }
 
     fn crash(self, protocol: &P, out: &mut Outbox<P>) -> Self {
         if !self.pending.is_empty() {
             out.mark(MARK_LOST_WRITE);
         }
-        let violation = self.violation;
-        let mut node = Self::recover(protocol, self.id, self.disk, out);
-        node.violation = violation;
-        node
+        let node = Self::recover(protocol, self.id, self.disk, out);
+        let Self { violation, pauses_left, deaf_to, .. } = self;
+        Self { pauses_left, deaf_to, violation, ..node }
     }
 
     fn persist_oldest(&mut self, protocol: &P, out: &mut Outbox<P>) {
@@ -252,7 +328,7 @@ impl<P: Protocol> Node<P> {
         self.waiting = waiting.map(|(after, what)| (IoNumber(after.0 - 1), what)).collect();
         let before = self.machine.clone();
         let mut effects = Effects::new();
-        self.machine.step(Tick(0), Input::Persisted(one), &mut effects);
+        self.machine.step(self.elapsed, Input::Persisted(one), &mut effects);
         self.machine.rebase(Tick(0), one);
         self.release(protocol, out);
         let mut rebased = Effects::new();
@@ -291,7 +367,9 @@ impl<P: Protocol> Node<P> {
     fn feed(&mut self, protocol: &P, input: Input<M<P>>, out: &mut Outbox<P>) {
         let before = self.machine.clone();
         let mut effects = Effects::new();
-        self.machine.step(Tick(0), input, &mut effects);
+        // The clock is read only now that the input is there (`LEASE-2`).
+        let now = self.elapsed;
+        self.machine.step(now, input, &mut effects);
         self.settle(protocol, &before, &mut effects, out);
     }
 
@@ -306,7 +384,7 @@ impl<P: Protocol> Node<P> {
         self.carry_out(protocol, effects, out);
         while let Some(told) = out.tell.pop_front() {
             let mut effects = Effects::new();
-            self.machine.step(Tick(0), Input::Told(told), &mut effects);
+            self.machine.step(self.elapsed, Input::Told(told), &mut effects);
             self.carry_out(protocol, &mut effects, out);
         }
         protocol.after_step(before, self, out);
@@ -327,8 +405,9 @@ impl<P: Protocol> Node<P> {
                 Effect::Answer { id, answer, after } => {
                     self.gate(protocol, after, Waiting::Answer { id, answer }, out);
                 }
-                Effect::Arm { timer, .. } => {
-                    self.timers.insert(timer);
+                Effect::Arm { timer, delay, jitter } => {
+                    let window = Window::armed(protocol.clocks(), delay, jitter);
+                    self.timers.insert(timer, window);
                 }
                 Effect::Disarm { timer } => {
                     self.timers.remove(&timer);

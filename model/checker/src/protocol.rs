@@ -4,6 +4,7 @@
 //! its host, what clients do, what may be forgotten, and what must hold. It holds no rule of the
 //! protocol itself.
 
+use crate::clock::Clocks;
 use crate::node::{Node, Outbox};
 use ringleader_core::ids::{ReplicaId, RequestId};
 use ringleader_core::machine::Machine;
@@ -71,6 +72,18 @@ pub trait Protocol: Explored + Ord {
     fn remember(&self, ghost: &mut Self::Ghost, node: ReplicaId, event: &Self::Event);
     /// Whether this timer may fire within the bounds.
     fn may_fire(&self, machine: &Self::Machine, timer: <Self::Machine as Machine>::Timer) -> bool;
+    /// What time does. Off unless said otherwise.
+    fn clocks(&self) -> Clocks {
+        Clocks::Off
+    }
+    /// Whether this node may be paused now, if any may.
+    fn may_pause(&self, _node: &Node<Self>) -> bool {
+        true
+    }
+    /// Whether links may be cut, each direction by itself, and for good.
+    fn cuts_links(&self) -> bool {
+        false
+    }
     /// What clients may ask this node now, within the bounds. Asking is remembered by
     /// [`Protocol::invoked`].
     fn requests(

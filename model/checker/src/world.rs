@@ -6,11 +6,14 @@
 //!   forgotten ([`Protocol::is_relevant`]).
 //! * **Disk.** Each write becomes durable in a step of its own, or within the step that issued it
 //!   ([`Fsync`]). A crash loses whatever is not durable, and everything that waits for it.
+//! * **Time** passes only where the protocol's worlds have clocks ([`crate::clock`]). Where they are
+//!   prompt, a message arrives once.
 //! * **Crash and restart** are one step: a node that is down is one to which nothing is delivered.
 //!
 //! A state is a few small integers: nodes, messages and histories are interned, and the step of a
 //! node in a given state under a given stimulus is worked out once.
 
+use crate::clock::Clocks;
 use crate::intern::{AppendOnly, Interner};
 use crate::node::{Fsync, Node, Outbox, Stimulus};
 use crate::permutation::Permutations;
@@ -18,6 +21,7 @@ use crate::protocol::{Kind, Protocol, Snapshot};
 use dashmap::DashMap;
 use ringleader_core::ids::ReplicaId;
 use ringleader_core::machine::Machine;
+use ringleader_core::quorum::ReplicaSet;
 use rustc_hash::FxBuildHasher;
 use stateright::{Model, Property};
 use std::collections::BTreeSet;
@@ -91,10 +95,17 @@ pub enum Action {
     Ask(u8, u8),
     /// Every message on its way is lost. Only in worlds that look for traps.
     LoseAll,
+    /// Time passes; see [`crate::clock::Clocks::ways`].
+    Pass(u8),
+    /// A node is paused.
+    Pause(u8),
+    /// The links to a node from the nodes in this bit mask are cut.
+    Cut(u8, u8),
 }
 
 /// The names of the kinds of actions, for coverage.
-pub const ACTION_KINDS: [&str; 6] = ["deliver", "hear", "persist", "crash", "timer", "request"];
+pub const ACTION_KINDS: [&str; 9] =
+    ["deliver", "hear", "persist", "crash", "timer", "request", "time", "pause", "cut"];
 
 /// A message, a node's state: something with a number, and what was worked out about it.
 struct Known<P: Protocol> {
@@ -197,7 +208,14 @@ impl<P: Protocol> World<P> {
     /// How often each kind of action was taken, and each mark hit.
     pub fn coverage(&self) -> Vec<(&'static str, u64)> {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let actions = ACTION_KINDS.iter().zip(&self.taken);
+        let clocks = self.protocol.clocks();
+        let has = |kind: &str| match kind {
+            "time" => clocks != Clocks::Off,
+            "pause" => clocks.pauses() > 0,
+            "cut" => self.protocol.cuts_links(),
+            _ => true,
+        };
+        let actions = ACTION_KINDS.iter().zip(&self.taken).filter(|(kind, _)| has(kind));
         let marks = self.protocol.marks().iter().zip(&self.marked);
         actions.chain(marks).map(|(&name, counter)| (name, count(counter))).collect()
     }
@@ -268,7 +286,9 @@ impl<P: Protocol> World<P> {
                 let (name, request) = requests.nth(usize::from(nth))?;
                 (id, Stimulus::Request { id: name, request })
             }
-            Action::LoseAll => return None,
+            Action::Pause(id) => (id, Stimulus::Pause),
+            Action::Cut(id, from) => (id, Stimulus::Cut(replicas(from))),
+            Action::LoseAll | Action::Pass(_) => return None,
         };
         Some((ReplicaId(id), what))
     }
@@ -441,6 +461,9 @@ impl<P: Protocol> World<P> {
             Action::Fire(id, nth) => Action::Fire(name(id), nth),
             Action::Ask(id, nth) => Action::Ask(name(id), nth),
             Action::LoseAll => Action::LoseAll,
+            Action::Pass(way) => Action::Pass(renamed_mask(way, name)),
+            Action::Pause(id) => Action::Pause(name(id)),
+            Action::Cut(id, from) => Action::Cut(name(id), renamed_mask(from, name)),
         }
     }
 
@@ -455,6 +478,40 @@ impl<P: Protocol> World<P> {
         self.ghosts.number(history)
     }
 
+    /// The state after time has passed; nothing if that changes nothing.
+    fn pass(&self, state: &State, way: u8) -> Option<State> {
+        let mut nodes = state.nodes;
+        for (id, node) in (0..self.protocol.nodes()).zip(&mut nodes) {
+            let time = self.protocol.clocks().advance(way, id);
+            *node = self.step(*node, &Stimulus::Pass(time)).node;
+        }
+        let verdict = self.verdict(&nodes, state.ghost);
+        (nodes != state.nodes).then(|| State { nodes, verdict, ..state.clone() })
+    }
+
+    /// Whether time may pass: where it is prompt, nothing else may be due.
+    fn may_pass(&self, state: &State) -> bool {
+        let is_idle = |node: &&Node<P>| {
+            let mut due = node.due();
+            let is_due = due.any(|timer| self.protocol.may_fire(&node.machine, timer));
+            node.pending.is_empty() && !is_due
+        };
+        let idle = || state.network.is_empty() && self.nodes_of(state).iter().all(is_idle);
+        !self.protocol.clocks().is_prompt() || idle()
+    }
+
+    /// What a node may do or suffer because of time and cuts, by itself.
+    fn disturbances(&self, node: &Node<P>, actions: &mut Vec<Action>) {
+        let (id, count) = (node.id.0, self.protocol.nodes());
+        if node.may_pause() && self.protocol.may_pause(node) {
+            actions.push(Action::Pause(id));
+        }
+        if self.protocol.cuts_links() && node.deaf_to().size() == 0 {
+            let others = (1_u8..1 << count).filter(|from| from & 1 << id == 0);
+            actions.extend(others.map(|from| Action::Cut(id, from)));
+        }
+    }
+
     /// The state after `outcome` on node `id`; nothing if that changes nothing.
     fn apply(
         &self,
@@ -462,22 +519,29 @@ impl<P: Protocol> World<P> {
         id: u8,
         outcome: &Outcome<P>,
         crashes_left: u8,
+        arrived: Option<u32>,
     ) -> Option<State> {
         let slot = usize::from(id);
         let changed = state.nodes[slot] != outcome.node || state.crashes_left != crashes_left;
+        // In prompt worlds nothing arrives twice.
+        let spent = arrived.filter(|_| self.protocol.clocks().is_prompt());
         let is_new = |message: &u32| state.network.binary_search(message).is_err();
-        if !changed && outcome.events.is_empty() && !outcome.sends.iter().any(is_new) {
+        if !changed
+            && spent.is_none()
+            && outcome.events.is_empty()
+            && !outcome.sends.iter().any(is_new)
+        {
             return None;
         }
         let mut nodes = state.nodes;
         nodes[slot] = outcome.node;
         let mut network = Vec::with_capacity(state.network.len() + outcome.sends.len());
-        network.extend_from_slice(&state.network);
+        network.extend(state.network.iter().filter(|&&message| Some(message) != spent));
         network.extend(outcome.sends.iter().filter(|message| is_new(message)));
         if self.bounds.collect {
             let may_crash = crashes_left > 0;
             let changed_for_all = may_crash != (state.crashes_left > 0);
-            let known = state.network.len();
+            let known = network.len() - outcome.sends.iter().filter(|it| is_new(it)).count();
             let mut position = 0;
             network.retain(|&message| {
                 position += 1;
@@ -499,16 +563,23 @@ impl<P: Protocol> World<P> {
         if *action == Action::LoseAll {
             return self.without_messages(state);
         }
+        if let Action::Pass(way) = *action {
+            let next = self.pass(state, way)?;
+            self.count(action, 0);
+            return Some(next);
+        }
+        let mut arrived = None;
         let mut crashes_left = state.crashes_left;
         let (id, outcome) = if let Action::Deliver(number) = *action {
             let id = self.messages.get(number).to;
+            arrived = Some(number);
             (id, self.deliver(state.nodes[usize::from(id.0)], number))
         } else {
             let (id, what) = self.stimulus(state, action)?;
             crashes_left -= u8::from(matches!(action, Action::Crash(_)));
             (id, self.step(state.nodes[usize::from(id.0)], &what))
         };
-        let next = self.apply(state, id.0, &outcome, crashes_left)?;
+        let next = self.apply(state, id.0, &outcome, crashes_left, arrived)?;
         self.count(action, outcome.marks);
         Some(next)
     }
@@ -521,6 +592,9 @@ impl<P: Protocol> World<P> {
             Action::Crash(_) => 3,
             Action::Fire(..) => 4,
             Action::Ask(..) => 5,
+            Action::Pass(_) => 6,
+            Action::Pause(_) => 7,
+            Action::Cut(..) => 8,
             Action::LoseAll => return,
         };
         self.taken[kind].fetch_add(1, Ordering::Relaxed);
@@ -553,6 +627,9 @@ impl<P: Protocol> Model for World<P> {
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
         actions.extend(state.network.iter().map(|&message| Action::Deliver(message)));
         let count = self.protocol.nodes();
+        if self.may_pass(state) {
+            actions.extend((0..self.protocol.clocks().ways(count)).map(Action::Pass));
+        }
         let ghost = self.ghosts.get(state.ghost);
         for (id, &number) in (0..count).zip(&state.nodes) {
             let node = self.nodes.get(number);
@@ -564,6 +641,7 @@ impl<P: Protocol> Model for World<P> {
             }
             let firing = (0..).zip(self.may_fire(node));
             actions.extend(firing.map(|(nth, _)| Action::Fire(id, nth)));
+            self.disturbances(node, actions);
             let asking = (0..).zip(self.protocol.requests(ghost, node));
             actions.extend(asking.map(|(nth, _)| Action::Ask(id, nth)));
             let knows = |&from: &u8| {
@@ -589,6 +667,15 @@ impl<P: Protocol> Model for World<P> {
             })
             .collect()
     }
+}
+
+/// The nodes in a bit mask.
+fn replicas(mask: u8) -> ReplicaSet {
+    (0..8).filter(|bit| mask & 1 << bit != 0).map(ReplicaId).collect()
+}
+
+fn renamed_mask(mask: u8, name: impl Fn(u8) -> u8) -> u8 {
+    replicas(mask).iter().map(|id| 1 << name(id.0)).sum()
 }
 
 /// How many properties a world may have.
