@@ -2,7 +2,9 @@
 //! the words of the service; `null` is the same as absent; of a repeated member the last counts.
 
 use crate::ApiError;
+use crate::constraint::Violations;
 use crate::json::Json;
+use crate::shape;
 use std::borrow::Cow;
 
 /// Names and what stands under them.
@@ -11,13 +13,14 @@ pub(crate) type Members<'a> = Vec<(Cow<'a, str>, Json<'a>)>;
 /// The members of a JSON object, taken out one by one.
 pub(crate) struct Fields<'a> {
     members: Members<'a>,
+    violations: Violations,
 }
 
 impl<'a> Fields<'a> {
     /// The members of a structure of the given type.
     pub(crate) fn of(json: Json<'a>, type_name: &str) -> Result<Self, ApiError> {
         match json {
-            Json::Object(members) => Ok(Self { members }),
+            Json::Object(members) => Ok(Self { members, violations: Violations::default() }),
             Json::List(_) => Err(unrecognized_collection(&format!(
                 "class com.amazonaws.dynamodb.v20120810.{type_name}"
             ))),
@@ -25,6 +28,19 @@ impl<'a> Fields<'a> {
                 Err(ApiError::serialization("Unexpected value type in payload"))
             }
         }
+    }
+
+    /// The members of an operation's input, and which constraints they violate.
+    pub(crate) fn of_input(operation: &str, json: Json<'a>) -> Result<Self, ApiError> {
+        let violations = Violations::of(shape::input(operation), &json);
+        let fields = Self::of(json, &format!("{operation}Input"))?;
+        Ok(Self { violations, ..fields })
+    }
+
+    /// Refuses a request that violates constraints; called once everything of interest was taken,
+    /// since a wrong JSON type comes before every violation.
+    pub(crate) fn check_constraints(&mut self) -> Result<(), ApiError> {
+        self.violations.check()
     }
 
     /// Takes a member that is there and not `null`.
@@ -38,12 +54,32 @@ impl<'a> Fields<'a> {
         self.take(name).map(text).transpose()
     }
 
+    /// A text that outlives the request's bytes.
+    pub(crate) fn owned(&mut self, name: &str) -> Result<Option<String>, ApiError> {
+        Ok(self.text(name)?.map(Cow::into_owned))
+    }
+
     pub(crate) fn boolean(&mut self, name: &str) -> Result<Option<bool>, ApiError> {
         self.take(name).as_ref().map(boolean).transpose()
     }
 
     pub(crate) fn long(&mut self, name: &str) -> Result<Option<i64>, ApiError> {
         self.take(name).as_ref().map(long).transpose()
+    }
+
+    pub(crate) fn integer(&mut self, name: &str) -> Result<Option<i64>, ApiError> {
+        let Some(json) = self.take(name) else { return Ok(None) };
+        if let Json::Integer(value) = json {
+            Ok(Some(value))
+        } else {
+            Err(scalar_mismatch(&json, "Integer"))
+        }
+    }
+
+    pub(crate) fn texts(&mut self, name: &str) -> Result<Option<Vec<String>>, ApiError> {
+        let Some(elements) = self.list(name)? else { return Ok(None) };
+        let texts = elements.into_iter().map(|json| text(json).map(Cow::into_owned));
+        texts.collect::<Result<_, _>>().map(Some)
     }
 
     pub(crate) fn list(&mut self, name: &str) -> Result<Option<Vec<Json<'a>>>, ApiError> {
@@ -64,14 +100,6 @@ impl<'a> Fields<'a> {
         type_name: &str,
     ) -> Result<Option<Fields<'a>>, ApiError> {
         self.take(name).map(|json| Fields::of(json, type_name)).transpose()
-    }
-
-    /// Refuses members that the API has and this server has not, unless they say "nothing".
-    pub(crate) fn refuse(&mut self, names: &[&str]) -> Result<(), ApiError> {
-        names.iter().try_for_each(|name| match self.take(name) {
-            Some(_) => Err(ApiError::unsupported(name)),
-            None => Ok(()),
-        })
     }
 }
 

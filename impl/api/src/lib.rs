@@ -13,9 +13,10 @@
 //! | [`error`] | every error answer, with type, status and text |
 //! | `json` | the JSON tree of a request, borrowed from its bytes |
 //! | `fields` | typed access to a request's members |
-//! | `constraint` | ranges and enumerations, collected into one answer |
+//! | `shape` | the constraints of every operation's input, as data |
+//! | `constraint` | the violations of a request, collected into one answer |
 //! | `value` | attribute values from and to JSON |
-//! | `expression` | conditions and projections: words, placeholders, parsers |
+//! | `expression` | conditions, key conditions, projections, updates: words, placeholders, parsers |
 //! | [`request`] | one file per operation |
 //! | [`answer`] | what is said in return |
 //! | [`header`] | request id and checksum of an answer |
@@ -30,6 +31,7 @@ mod fields;
 pub mod header;
 mod json;
 pub mod request;
+mod shape;
 mod value;
 
 pub use answer::{Answer, Place, Written};

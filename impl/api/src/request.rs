@@ -1,11 +1,16 @@
 //! Requests: from operation name and body to a typed request. One file per operation.
 
+mod batch;
 mod create_table;
 mod delete_item;
-mod describe_table;
 mod get_item;
+mod legacy;
 mod parameters;
 mod put_item;
+mod read;
+mod table;
+mod transaction;
+mod update_item;
 
 use crate::fields::Fields;
 use crate::header::TARGET_PREFIX;
@@ -99,25 +104,19 @@ impl Request {
 /// Operations of the service that this server does not have yet.
 const KNOWN_OPERATIONS: &[&str] = &[
     "BatchExecuteStatement",
-    "BatchGetItem",
-    "BatchWriteItem",
     "CreateBackup",
     "CreateGlobalTable",
     "DeleteBackup",
     "DeleteResourcePolicy",
-    "DeleteTable",
     "DescribeBackup",
     "DescribeContinuousBackups",
     "DescribeContributorInsights",
-    "DescribeEndpoints",
     "DescribeExport",
     "DescribeGlobalTable",
     "DescribeGlobalTableSettings",
     "DescribeImport",
     "DescribeKinesisStreamingDestination",
-    "DescribeLimits",
     "DescribeTableReplicaAutoScaling",
-    "DescribeTimeToLive",
     "DisableKinesisStreamingDestination",
     "EnableKinesisStreamingDestination",
     "ExecuteStatement",
@@ -130,26 +129,15 @@ const KNOWN_OPERATIONS: &[&str] = &[
     "ListExports",
     "ListGlobalTables",
     "ListImports",
-    "ListTables",
-    "ListTagsOfResource",
     "PutResourcePolicy",
-    "Query",
     "RestoreTableFromBackup",
     "RestoreTableToPointInTime",
-    "Scan",
-    "TagResource",
-    "TransactGetItems",
-    "TransactWriteItems",
-    "UntagResource",
     "UpdateContinuousBackups",
     "UpdateContributorInsights",
     "UpdateGlobalTable",
     "UpdateGlobalTableSettings",
-    "UpdateItem",
     "UpdateKinesisStreamingDestination",
-    "UpdateTable",
     "UpdateTableReplicaAutoScaling",
-    "UpdateTimeToLive",
 ];
 
 /// Translates a request: the value of `X-Amz-Target`, and the body.
@@ -159,11 +147,28 @@ const KNOWN_OPERATIONS: &[&str] = &[
 pub fn parse(target: &str, body: &[u8]) -> Result<Request, ApiError> {
     let operation = target.strip_prefix(TARGET_PREFIX).unwrap_or_default();
     let read = match operation {
-        "CreateTable" => |fields| create_table::read(fields).map(Request::CreateTable),
-        "DescribeTable" => |fields| describe_table::read(fields).map(Request::DescribeTable),
+        "CreateTable" => |fields| create_table::create(fields).map(Request::CreateTable),
+        "DescribeTable" => |fields| table::name(fields).map(Request::DescribeTable),
+        "ListTables" => |fields| table::list(fields).map(Request::ListTables),
+        "UpdateTable" => |fields| create_table::update(fields).map(Request::UpdateTable),
+        "DeleteTable" => |fields| table::name(fields).map(Request::DeleteTable),
         "PutItem" => |fields| put_item::read(fields).map(Request::PutItem),
         "GetItem" => |fields| get_item::read(fields).map(Request::GetItem),
+        "UpdateItem" => |fields| update_item::read(fields).map(Request::UpdateItem),
         "DeleteItem" => |fields| delete_item::read(fields).map(Request::DeleteItem),
+        "Query" => |fields| read::query(fields).map(Request::Query),
+        "Scan" => |fields| read::scan(fields).map(Request::Scan),
+        "BatchGetItem" => |fields| batch::get(fields).map(Request::BatchGetItem),
+        "BatchWriteItem" => |fields| batch::write(fields).map(Request::BatchWriteItem),
+        "TransactGetItems" => |fields| transaction::get(fields).map(Request::TransactGetItems),
+        "TransactWriteItems" => |it| transaction::write(it).map(Request::TransactWriteItems),
+        "TagResource" => |fields| table::tag(fields).map(Request::TagResource),
+        "UntagResource" => |fields| table::untag(fields).map(Request::UntagResource),
+        "ListTagsOfResource" => |it| table::list_tags(it).map(Request::ListTagsOfResource),
+        "DescribeTimeToLive" => |fields| table::name(fields).map(Request::DescribeTimeToLive),
+        "UpdateTimeToLive" => |it| table::update_time_to_live(it).map(Request::UpdateTimeToLive),
+        "DescribeLimits" => |_| Ok(Request::DescribeLimits),
+        "DescribeEndpoints" => |_| Ok(Request::DescribeEndpoints),
         known if KNOWN_OPERATIONS.contains(&known) => {
             let message = format!("The operation {known} is not supported yet");
             return Err(ApiError::new(ErrorKind::UnknownOperation, message));
@@ -173,6 +178,6 @@ pub fn parse(target: &str, body: &[u8]) -> Result<Request, ApiError> {
             return Err(ApiError::new(ErrorKind::UnknownOperation, message));
         }
     };
-    let mut fields = Fields::of(Json::parse(body)?, &format!("{operation}Input"))?;
+    let mut fields = Fields::of_input(operation, Json::parse(body)?)?;
     read(&mut fields)
 }

@@ -34,12 +34,16 @@ impl ValueReader {
         fields: &mut crate::fields::Fields<'_>,
         name: &str,
     ) -> Result<Option<Item>, ApiError> {
-        let Some(members) = fields.map(name, VALUE_TYPE)? else { return Ok(None) };
+        fields.take(name).map(|json| self.entries(json)).transpose()
+    }
+
+    /// The values of a map.
+    pub(crate) fn entries(&mut self, json: Json<'_>) -> Result<Item, ApiError> {
         let mut attributes = BTreeMap::new();
-        for (name, json) in members {
+        for (name, json) in map(json, VALUE_TYPE)? {
             attributes.insert(name.into_owned(), self.value(json, 0)?);
         }
-        Ok(Some(attributes.into()))
+        Ok(attributes.into())
     }
 
     /// What was wrong with a value, once nothing is wrong with the request's form.

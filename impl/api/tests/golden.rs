@@ -158,15 +158,15 @@ fn create_table_refuses_what_is_wrong_or_not_there_yet() {
         ),
         (
             format!(r#"{billing},"GlobalSecondaryIndexes":[]"#),
-            "The parameter GlobalSecondaryIndexes is not supported yet",
+            "One or more parameter values were invalid: List of GlobalSecondaryIndexes is empty",
         ),
         (
             format!(r#"{billing},"StreamSpecification":{{"StreamEnabled":true}}"#),
             "The parameter StreamSpecification is not supported yet",
         ),
         (
-            format!(r#"{billing},"DeletionProtectionEnabled":true"#),
-            "The parameter DeletionProtectionEnabled is not supported yet",
+            format!(r#"{billing},"OnDemandThroughput":{{"MaxReadRequestUnits":5}}"#),
+            "The parameter OnDemandThroughput is not supported yet",
         ),
     ];
     for (rest, expected) in cases {
@@ -296,7 +296,14 @@ fn projections() {
             r##","ExpressionAttributeNames":{"#a":"a"}"##,
             "ExpressionAttributeNames can only be specified when using expressions",
         ),
-        (r#","AttributesToGet":["a"]"#, "The parameter AttributesToGet is not supported yet"),
+        (
+            r#","AttributesToGet":["a"],"ProjectionExpression":"a""#,
+            "Can not use both expression and non-expression parameters in the same request: Non-expression parameters: {AttributesToGet} Expression parameters: {ProjectionExpression}",
+        ),
+        (
+            r#","AttributesToGet":["a","a"]"#,
+            "One or more parameter values were invalid: Duplicate value in attribute names",
+        ),
     ];
     for (rest, expected) in cases {
         assert_eq!(get(rest), Err(format!("ValidationException: {expected}")), "{rest}");
@@ -538,10 +545,9 @@ fn constraints_are_told_all_at_once_and_before_rules() {
         |rest: &str| format!(r#"{{"TableName":"orders","Item":{{"id":{{"S":"a"}}}},{rest}}}"#);
     let cases = [
         (r#""ReturnValues":"ALL_NEW""#, "ReturnValues can only be ALL_OLD or NONE"),
-        (r#""Expected":{}"#, "The parameter Expected is not supported yet"),
         (
-            r#""ReturnConsumedCapacity":"TOTAL""#,
-            "The parameter ReturnConsumedCapacity is not supported yet",
+            r#""ConditionalOperator":"OR""#,
+            "One or more parameter values were invalid: ConditionalOperator cannot be used without Filter or Expected",
         ),
     ];
     for (rest, expected) in cases {
@@ -565,8 +571,8 @@ fn constraints_are_told_all_at_once_and_before_rules() {
 #[test]
 fn unknown_operations_are_named() {
     assert_eq!(
-        error("UpdateItem", "{}"),
-        "UnknownOperationException: The operation UpdateItem is not supported yet"
+        error("ExecuteStatement", "{}"),
+        "UnknownOperationException: The operation ExecuteStatement is not supported yet"
     );
     let unknown = |target| parse(target, b"{}").unwrap_err();
     for target in ["", "PutItem", "DynamoDB_20120810.", "DynamoDB_20120810.putitem", "X.PutItem"] {

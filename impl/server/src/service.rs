@@ -3,7 +3,9 @@
 use crate::random::Random;
 use crate::state::{CommandAnswer, Query, QueryAnswer};
 use ringleader_api::{Answer, ApiError, ErrorKind, Place, Request};
-use ringleader_item::{PackedItem, TableDefinition, TableDescription, TableId};
+use ringleader_item::{
+    PackedItem, ReturnCapacity, ReturnMetrics, TableDefinition, TableDescription, TableId,
+};
 use ringleader_node::{Handle, Outcome, RefusedBecause};
 use ringleader_table as table;
 use ringleader_wire::limits::{ANSWER_LENGTH_MAX, COMMAND_LENGTH_MAX};
@@ -22,6 +24,7 @@ pub(crate) struct Service {
 impl Service {
     /// Answers a request.
     pub(crate) async fn answer(&self, request: Request) -> Result<Vec<u8>, ApiError> {
+        refuse_unexecuted(&request)?;
         let answer = match request {
             Request::CreateTable(definition) => {
                 let command = table::Command::CreateTable(self.describe(definition));
@@ -113,6 +116,46 @@ impl Service {
 pub(crate) fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What the API understands and the table does not do yet is refused, never ignored.
+fn refuse_unexecuted(request: &Request) -> Result<(), ApiError> {
+    let (capacity, metrics) = match request {
+        Request::CreateTable(table) => {
+            let plain =
+                TableDefinition::new(table.name.clone(), table.key_schema.clone(), table.billing);
+            let plain = *table == plain;
+            return if plain { Ok(()) } else { Err(ApiError::not_supported("This kind of table")) };
+        }
+        Request::PutItem(put) => (put.capacity, put.metrics),
+        Request::DeleteItem(delete) => (delete.capacity, delete.metrics),
+        Request::GetItem(get) => (get.capacity, ReturnMetrics::None),
+        Request::DescribeTable(_)
+        | Request::ListTables(_)
+        | Request::UpdateTable(_)
+        | Request::DeleteTable(_)
+        | Request::UpdateItem(_)
+        | Request::Query(_)
+        | Request::Scan(_)
+        | Request::BatchGetItem(_)
+        | Request::BatchWriteItem(_)
+        | Request::TransactGetItems(_)
+        | Request::TransactWriteItems(_)
+        | Request::TagResource(_)
+        | Request::UntagResource(_)
+        | Request::ListTagsOfResource(_)
+        | Request::DescribeTimeToLive(_)
+        | Request::UpdateTimeToLive(_)
+        | Request::DescribeLimits
+        | Request::DescribeEndpoints => return Ok(()),
+    };
+    if capacity != ReturnCapacity::None {
+        return Err(ApiError::not_supported("The parameter ReturnConsumedCapacity"));
+    }
+    if metrics != ReturnMetrics::None {
+        return Err(ApiError::not_supported("The parameter ReturnItemCollectionMetrics"));
+    }
+    Ok(())
 }
 
 fn encoded<T: Serialize>(value: &T) -> Result<Command, ApiError> {

@@ -171,7 +171,7 @@ impl<'t, 'p, 'r> Parser<'t, 'p, 'r> {
     }
 
     fn predicate(&mut self) -> Result<(), String> {
-        let predicate = match self.call() {
+        let predicate = match self.cursor.call() {
             Some(name) if name != "size" => self.function(name)?,
             _ => self.comparison()?,
         };
@@ -182,18 +182,19 @@ impl<'t, 'p, 'r> Parser<'t, 'p, 'r> {
         Ok(())
     }
 
-    /// The name of the function that is called next.
-    fn call(&self) -> Option<&'t str> {
-        let name = self.cursor.peek(0).filter(|token| token.kind == TokenKind::Word)?;
-        self.cursor.peek(1).filter(|token| token.text == "(").map(|_| name.text)
-    }
-
     /// `name ( operand, .. )`
     fn function(&mut self, name: &str) -> Result<Option<Predicate>, String> {
         self.cursor.advance();
         let operands = self.operand_list()?;
         let Some(function) = Function::named(name) else {
-            self.cursor.mean(format!("Invalid function name; function: {name}"));
+            self.cursor.mean(match name {
+                "if_not_exists" | "list_append" => {
+                    format!(
+                        "The function is not allowed in a condition expression; function: {name}"
+                    )
+                }
+                _ => format!("Invalid function name; function: {name}"),
+            });
             return Ok(None);
         };
         if operands.len() != function.operand_count() {
@@ -358,23 +359,14 @@ impl<'t, 'p, 'r> Parser<'t, 'p, 'r> {
 
     /// A path, a value or a size; `None` if it means nothing.
     fn operand(&mut self) -> Result<Option<Operand>, String> {
-        if let Some(function) = self.call() {
+        if let Some(function) = self.cursor.call() {
             return self.size(function);
         }
         let Some(token) = self.cursor.peek(0) else { return Err(self.cursor.syntax_error()) };
         if token.kind != TokenKind::ValuePlaceholder {
             return Ok(self.cursor.path()?.map(Operand::Path));
         }
-        self.cursor.advance();
-        let value = self.cursor.placeholders.value(token.text).cloned();
-        if value.is_none() {
-            self.cursor.mean(format!(
-                "An expression attribute value used in expression is not defined; attribute \
-                 value: {}",
-                token.text
-            ));
-        }
-        Ok(value.map(Operand::Value))
+        Ok(self.cursor.value()?.map(Operand::Value))
     }
 
     /// `size ( path )`: the one function that stands for a value. Its operand is not a function,

@@ -4,9 +4,10 @@
 //! is remembered until the end of the text is reached.
 
 use super::placeholders::Placeholders;
+use super::reserved::is_reserved;
 use super::token::{Token, TokenKind, tokens};
 use ringleader_item::limits::{EXPRESSION_SIZE_MAX, PATH_LENGTH_MAX};
-use ringleader_item::{Path, PathElement};
+use ringleader_item::{AttributeValue, Path, PathElement};
 
 /// The words of an expression, read from front to back.
 pub(super) struct Cursor<'t, 'p, 'r> {
@@ -94,6 +95,28 @@ impl<'t, 'p, 'r> Cursor<'t, 'p, 'r> {
         format!("Syntax error; token: \"{token}\", near: \"{near}\"")
     }
 
+    /// The name of the function that is called next.
+    pub(super) fn call(&self) -> Option<&'t str> {
+        let name = self.peek(0).filter(|token| token.kind == TokenKind::Word)?;
+        self.peek(1).filter(|token| token.text == "(").map(|_| name.text)
+    }
+
+    /// `:value`; `None` if it is not defined.
+    pub(super) fn value(&mut self) -> Result<Option<AttributeValue>, String> {
+        let is_value = |token: &Token<'_>| token.kind == TokenKind::ValuePlaceholder;
+        let Some(token) = self.peek(0).filter(is_value) else { return Err(self.syntax_error()) };
+        self.next += 1;
+        let value = self.placeholders.value(token.text).cloned();
+        if value.is_none() {
+            self.mean(format!(
+                "An expression attribute value used in expression is not defined; attribute \
+                 value: {}",
+                token.text
+            ));
+        }
+        Ok(value)
+    }
+
     /// A document path; `None` if it means nothing.
     pub(super) fn path(&mut self) -> Result<Option<Path>, String> {
         let mut path = self.name()?.map(|root| Path { root, elements: Vec::new() });
@@ -127,6 +150,13 @@ impl<'t, 'p, 'r> Cursor<'t, 'p, 'r> {
         match token.kind {
             TokenKind::Word if !KEYWORDS.iter().any(|word| is_keyword(token.text, word)) => {
                 self.next += 1;
+                if is_reserved(token.text) {
+                    self.mean(format!(
+                        "Attribute name is a reserved keyword; reserved keyword: {}",
+                        token.text
+                    ));
+                    return Ok(None);
+                }
                 Ok(Some(token.text.to_owned()))
             }
             TokenKind::NamePlaceholder => {

@@ -116,6 +116,12 @@ impl<'a> Placeholders<'a> {
         entry.content.as_ref().ok()
     }
 
+    /// What all names stand for, once nothing more is parsed.
+    pub(crate) fn into_names(self) -> BTreeMap<String, String> {
+        let names = self.names.into_iter().flatten();
+        names.map(|(key, name)| (key.into_owned(), name.content.into_owned())).collect()
+    }
+
     /// After all expressions: whatever is defined must have been used.
     pub(crate) fn check_used(&self) -> Result<(), ApiError> {
         check_all_used(NAMES, self.names.as_ref())?;

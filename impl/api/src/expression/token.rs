@@ -24,7 +24,7 @@ pub(crate) enum TokenKind {
     ValuePlaceholder,
     /// Digits, only meaningful between brackets.
     Digits,
-    /// A comparison sign, a bracket, a dot, a comma.
+    /// A comparison sign, plus, minus, a bracket, a dot, a comma.
     Sign,
     /// What belongs to no expression.
     Unknown,
@@ -45,7 +45,7 @@ fn token<'a>(input: &mut &'a str) -> Result<Token<'a>, EmptyError> {
         (':', name()).take().map(|text| Token { kind: TokenKind::ValuePlaceholder, text }),
         alt(("<>", "<=", ">=")).map(|text| Token { kind: TokenKind::Sign, text }),
         one_of(
-            "=<>()[].,"
+            "=<>()[].,+-"
                 .as_bytes()
                 .iter()
                 .map(|byte| char::from(*byte))
