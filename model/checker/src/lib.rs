@@ -19,6 +19,8 @@ pub mod group;
 
 pub mod narrate;
 
+pub mod walk;
+
 pub mod search;
 
 pub mod trap;

@@ -102,6 +102,34 @@ pub enum Stimulus<P: Protocol> {
     },
 }
 
+/// A call of a node's machine and what came of it: for those who make the same calls elsewhere.
+#[derive(Clone, Debug)]
+pub enum Call<P: Protocol> {
+    /// The machine started, or started again.
+    Recover {
+        /// From this disk.
+        disk: <M<P> as Machine>::Durable,
+        /// What it wanted.
+        effects: Vec<Effect<M<P>>>,
+    },
+    /// It got an input.
+    Step {
+        /// What its clock showed.
+        now: Tick,
+        /// The input.
+        input: Input<M<P>>,
+        /// What it wanted.
+        effects: Vec<Effect<M<P>>>,
+    },
+    /// The origin of time and of I/O numbers moved.
+    Rebase {
+        /// By so much time.
+        now: Tick,
+        /// By so many I/Os.
+        io: IoNumber,
+    },
+}
+
 /// What one step of a node gives to the world.
 #[derive(Debug)]
 pub struct Outbox<P: Protocol> {
@@ -115,6 +143,8 @@ pub struct Outbox<P: Protocol> {
     pub marks: u32,
     /// The first invariant that broke in this step.
     pub violation: Option<&'static str>,
+    /// The calls of the machine in this step, if somebody wants them.
+    calls: Option<Vec<Call<P>>>,
 }
 
 impl<P: Protocol> Default for Outbox<P> {
@@ -125,6 +155,7 @@ impl<P: Protocol> Default for Outbox<P> {
             tell: VecDeque::new(),
             marks: 0,
             violation: None,
+            calls: None,
         }
     }
 }
@@ -139,12 +170,31 @@ impl<P: Protocol> Outbox<P> {
     pub fn violate(&mut self, invariant: &'static str) {
         self.violation.get_or_insert(invariant);
     }
+
+    /// One that notes the calls of the machine.
+    fn noting() -> Self {
+        Self { calls: Some(Vec::new()), ..Self::default() }
+    }
+
+    fn note(&mut self, call: impl FnOnce() -> Call<P>) {
+        if let Some(calls) = &mut self.calls {
+            calls.push(call());
+        }
+    }
 }
 
 impl<P: Protocol> Node<P> {
     /// A node with an empty disk, started for the first time.
     pub fn start(protocol: &P, id: ReplicaId) -> Self {
         Self::recover(protocol, id, <M<P> as Machine>::Durable::default(), &mut Outbox::default())
+    }
+
+    /// [`Node::start`], and the calls of its machine.
+    #[must_use]
+    pub fn start_noting(protocol: &P, id: ReplicaId) -> (Self, Vec<Call<P>>) {
+        let mut out = Outbox::noting();
+        let node = Self::recover(protocol, id, <M<P> as Machine>::Durable::default(), &mut out);
+        (node, out.calls.unwrap_or_default())
     }
 
     /// Starts a node from what its disk holds.
@@ -157,6 +207,7 @@ impl<P: Protocol> Node<P> {
         let mut effects = Effects::new();
         let recovered = Recovered { durable: disk.clone(), checkpointed: LogIndex::ZERO };
         let machine = M::<P>::recover(&protocol.config(id), recovered, Tick(0), &mut effects);
+        out.note(|| Call::Recover { disk: disk.clone(), effects: effects.as_slice().to_vec() });
         let mut node = Self {
             id,
             machine,
@@ -251,40 +302,57 @@ impl<P: Protocol> Node<P> {
     /// further delay.
     #[must_use]
     pub fn after(&self, protocol: &P, what: &Stimulus<P>, fsync: Fsync) -> (Self, Outbox<P>) {
-        let mut node = self.clone();
         let mut out = Outbox::default();
+        (self.next(protocol, what, fsync, &mut out), out)
+    }
+
+    /// [`Node::after`], and the calls of its machine.
+    #[must_use]
+    pub fn after_noting(
+        &self,
+        protocol: &P,
+        what: &Stimulus<P>,
+        fsync: Fsync,
+    ) -> (Self, Vec<Call<P>>) {
+        let mut out = Outbox::noting();
+        let node = self.next(protocol, what, fsync, &mut out);
+        (node, out.calls.unwrap_or_default())
+    }
+
+    fn next(&self, protocol: &P, what: &Stimulus<P>, fsync: Fsync, out: &mut Outbox<P>) -> Self {
+        let mut node = self.clone();
         match what {
             Stimulus::Pass(time) => {
                 node.elapsed = Tick(node.elapsed.0 + time.0).min(protocol.clocks().longest());
                 if !node.paused {
-                    node.rebase_time();
+                    node.rebase_time(out);
                 }
-                return (node, out);
+                return node;
             }
             Stimulus::Pause => {
                 node.paused = true;
                 node.pauses_left -= 1;
-                return (node, out);
+                return node;
             }
             Stimulus::Cut(from) => {
                 node.deaf_to = *from;
-                return (node, out);
+                return node;
             }
-            Stimulus::Deliver { from, .. } if node.deaf_to.contains(*from) => return (node, out),
+            Stimulus::Deliver { from, .. } if node.deaf_to.contains(*from) => return node,
             Stimulus::Deliver { from, message } => {
                 let (from, message) = (*from, message.clone());
-                node.feed(protocol, Input::Receive { from, message }, &mut out);
+                node.feed(protocol, Input::Receive { from, message }, out);
             }
-            Stimulus::Persist => node.persist_oldest(protocol, &mut out),
-            Stimulus::Crash => node = node.crash(protocol, &mut out),
+            Stimulus::Persist => node.persist_oldest(protocol, out),
+            Stimulus::Crash => node = node.crash(protocol, out),
             Stimulus::Fire(timer) => {
                 node.timers.remove(timer);
-                node.feed(protocol, Input::Timer(*timer), &mut out);
+                node.feed(protocol, Input::Timer(*timer), out);
             }
             Stimulus::Request { id, request } => {
                 out.events.extend(protocol.invoked(*id, request));
                 let input = Input::Request { id: *id, request: request.clone() };
-                node.feed(protocol, input, &mut out);
+                node.feed(protocol, input, out);
             }
         }
         let pending_max = match fsync {
@@ -292,19 +360,19 @@ impl<P: Protocol> Node<P> {
             Fsync::Immediate => 0,
         };
         while node.pending.len() > pending_max {
-            node.persist_oldest(protocol, &mut out);
+            node.persist_oldest(protocol, out);
         }
         node.violation = node.violation.or(out.violation);
         node.paused = false;
-        node.rebase_time();
-        (node, out)
+        node.rebase_time(out);
+        node
     }
 
     /// Whatever was late is done: its clock shows 0 again.
-    fn rebase_time(&mut self) {
+    fn rebase_time(&mut self, out: &mut Outbox<P>) {
         let time = std::mem::take(&mut self.elapsed);
         if time > Tick(0) {
-            self.machine.rebase(time, IoNumber::NONE);
+            self.rebase(time, IoNumber::NONE, out);
             for window in self.timers.values_mut() {
                 *window = window.after(time);
             }
@@ -327,9 +395,8 @@ impl<P: Protocol> Node<P> {
         let waiting = std::mem::take(&mut self.waiting).into_iter();
         self.waiting = waiting.map(|(after, what)| (IoNumber(after.0 - 1), what)).collect();
         let before = self.machine.clone();
-        let mut effects = Effects::new();
-        self.machine.step(self.elapsed, Input::Persisted(one), &mut effects);
-        self.machine.rebase(Tick(0), one);
+        let mut effects = self.call(Input::Persisted(one), out);
+        self.rebase(Tick(0), one, out);
         self.release(protocol, out);
         let mut rebased = Effects::new();
         for effect in effects.drain() {
@@ -366,11 +433,25 @@ impl<P: Protocol> Node<P> {
 
     fn feed(&mut self, protocol: &P, input: Input<M<P>>, out: &mut Outbox<P>) {
         let before = self.machine.clone();
+        let mut effects = self.call(input, out);
+        self.settle(protocol, &before, &mut effects, out);
+    }
+
+    fn call(&mut self, input: Input<M<P>>, out: &mut Outbox<P>) -> Effects<M<P>> {
         let mut effects = Effects::new();
+        let noted = out.calls.is_some().then(|| input.clone());
         // The clock is read only now that the input is there (`LEASE-2`).
         let now = self.elapsed;
         self.machine.step(now, input, &mut effects);
-        self.settle(protocol, &before, &mut effects, out);
+        if let Some(input) = noted {
+            out.note(|| Call::Step { now, input, effects: effects.as_slice().to_vec() });
+        }
+        effects
+    }
+
+    fn rebase(&mut self, now: Tick, io: IoNumber, out: &mut Outbox<P>) {
+        self.machine.rebase(now, io);
+        out.note(|| Call::Rebase { now, io });
     }
 
     /// Carries out effects, and whatever the host tells the machine because of them.
@@ -383,8 +464,7 @@ impl<P: Protocol> Node<P> {
     ) {
         self.carry_out(protocol, effects, out);
         while let Some(told) = out.tell.pop_front() {
-            let mut effects = Effects::new();
-            self.machine.step(self.elapsed, Input::Told(told), &mut effects);
+            let mut effects = self.call(Input::Told(told), out);
             self.carry_out(protocol, &mut effects, out);
         }
         protocol.after_step(before, self, out);

@@ -293,6 +293,15 @@ impl<P: Protocol> World<P> {
         Some((ReplicaId(id), what))
     }
 
+    /// What an action does to the nodes: to one, or, if time passes, to each.
+    pub fn stimuli(&self, state: &State, action: &Action) -> Vec<(ReplicaId, Stimulus<P>)> {
+        let Action::Pass(way) = *action else {
+            return self.stimulus(state, action).into_iter().collect();
+        };
+        let pass = |id| (ReplicaId(id), Stimulus::Pass(self.protocol.clocks().advance(way, id)));
+        (0..self.protocol.nodes()).map(pass).collect()
+    }
+
     fn may_fire(&self, node: &Node<P>) -> impl Iterator<Item = <P::Machine as Machine>::Timer> {
         node.armed().filter(|&timer| self.protocol.may_fire(&node.machine, timer))
     }

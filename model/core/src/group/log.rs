@@ -38,6 +38,23 @@ pub enum Payload<C> {
     Command(C),
 }
 
+impl<C> Payload<C> {
+    /// The same with another type of commands.
+    pub fn map<D>(self, change: &mut impl FnMut(C) -> D) -> Payload<D> {
+        match self {
+            Self::NoOp => Payload::NoOp,
+            Self::Command(command) => Payload::Command(change(command)),
+        }
+    }
+}
+
+impl<C> Entry<C> {
+    /// The same with another type of commands.
+    pub fn map<D>(self, change: &mut impl FnMut(C) -> D) -> Entry<D> {
+        Entry { term: self.term, payload: self.payload.map(change) }
+    }
+}
+
 /// A stretch of entries of one term.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -63,6 +80,15 @@ pub struct Log<C> {
 impl<C> Default for Log<C> {
     fn default() -> Self {
         Self { runs: Vec::new(), released: LogIndex::ZERO, payloads: VecDeque::new() }
+    }
+}
+
+impl<C> Log<C> {
+    /// The same with another type of commands.
+    pub fn map<D>(self, change: &mut impl FnMut(C) -> D) -> Log<D> {
+        let Self { runs, released, payloads } = self;
+        let payloads = payloads.into_iter().map(|payload| payload.map(change)).collect();
+        Log { runs, released, payloads }
     }
 }
 

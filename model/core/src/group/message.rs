@@ -261,3 +261,67 @@ pub enum Told {
     /// The state machine has applied every entry up to here.
     Applied(LogIndex),
 }
+
+/// The same things with another type of commands: the group never looks into one.
+fn each<C, D>(entries: Vec<Entry<C>>, change: &mut impl FnMut(C) -> D) -> Vec<Entry<D>> {
+    entries.into_iter().map(|entry| entry.map(change)).collect()
+}
+
+impl<C> Message<C> {
+    /// The same with another type of commands.
+    pub fn map<D>(self, change: &mut impl FnMut(C) -> D) -> Message<D> {
+        match self {
+            Self::RequestVote { term, log_end, by_transfer } => {
+                Message::RequestVote { term, log_end, by_transfer }
+            }
+            Self::Vote { term } => Message::Vote { term },
+            Self::Append { term, prev, entries, commit } => {
+                Message::Append { term, prev, entries: each(entries, change), commit }
+            }
+            Self::Appended { term, matched } => Message::Appended { term, matched },
+            Self::Rejected { term, prev, hint } => Message::Rejected { term, prev, hint },
+            Self::Confirm { term, round } => Message::Confirm { term, round },
+            Self::Confirmed { term, round } => Message::Confirmed { term, round },
+            Self::RequestPreVote { term, poll, log_end } => {
+                Message::RequestPreVote { term, poll, log_end }
+            }
+            Self::PreVote { term, poll } => Message::PreVote { term, poll },
+            Self::TakeOver { term } => Message::TakeOver { term },
+            Self::NewerTerm { term } => Message::NewerTerm { term },
+        }
+    }
+}
+
+impl<C> Request<C> {
+    /// The same with another type of commands.
+    pub fn map<D>(self, change: &mut impl FnMut(C) -> D) -> Request<D> {
+        match self {
+            Self::Write(command) => Request::Write(change(command)),
+            Self::WriteAll(commands) => {
+                Request::WriteAll(commands.into_iter().map(change).collect())
+            }
+            Self::Read => Request::Read,
+            Self::ReadEventual => Request::ReadEventual,
+            Self::Transfer { to } => Request::Transfer { to },
+        }
+    }
+}
+
+impl<C> Write<C> {
+    /// The same with another type of commands.
+    pub fn map<D>(self, change: &mut impl FnMut(C) -> D) -> Write<D> {
+        match self {
+            Self::Ballot { term, vote } => Write::Ballot { term, vote },
+            Self::Append { after, entries } => {
+                Write::Append { after, entries: each(entries, change) }
+            }
+        }
+    }
+}
+
+impl<C> Durable<C> {
+    /// The same with another type of commands.
+    pub fn map<D>(self, change: &mut impl FnMut(C) -> D) -> Durable<D> {
+        Durable { term: self.term, vote: self.vote, log: self.log.map(change) }
+    }
+}
