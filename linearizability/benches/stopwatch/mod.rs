@@ -11,6 +11,7 @@ pub(crate) fn cpu() -> Duration {
 }
 
 /// The least CPU time of so many runs.
+#[allow(dead_code, reason = "not every bench repeats its runs")]
 pub(crate) fn least_of(runs: u32, mut run: impl FnMut()) -> Duration {
     let once = |_| {
         let start = cpu();

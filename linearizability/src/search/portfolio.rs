@@ -1,5 +1,8 @@
 //! Decides one partition by several searches, each of which is right when it speaks.
 //!
+//! An *exact* search keeps all configurations, as long as they are few and take few steps. Most
+//! histories need no other. Where they become too many, the others go on.
+//!
 //! A *narrow* search keeps only the cheapest configurations: what survives all events has a witness,
 //! so *legal* is final. When it dies it goes back some events and goes on wider, further back and
 //! wider each time it dies again, and narrow once more behind the hard place. If nothing was left
@@ -24,6 +27,15 @@ use crate::history::Operation;
 use crate::meter::Share;
 use crate::model::Model;
 
+/// Configurations of the exact search.
+const WIDTH_EXACT: usize = 4096;
+
+/// Model steps for each event that the exact search may take, and some more for hard moments.
+const STEPS_EXACT_PER_EVENT: u64 = 16;
+
+/// See above.
+const STEPS_EXACT_MORE: u64 = 1 << 19;
+
 /// Configurations of the narrow search.
 const WIDTH_NARROW: usize = 8;
 
@@ -38,6 +50,10 @@ const GROWTH: usize = 4;
 
 /// Configurations of a relaxed search.
 const WIDTH_RELAXED: usize = 4096;
+
+/// Model steps that relaxed searches may take beyond half of those of the others: most deaths are
+/// no fault of the history.
+const STEPS_RELAXED_FREE: u64 = 1 << 17;
 
 /// From more states no relaxed search starts.
 const STATES_RELAXED_MAX: u32 = 64;
@@ -123,11 +139,12 @@ fn solve<'a, const W: usize>(
         schedule,
         checkpoints: vec![front.clone()],
         front,
+        is_exact: true,
         deepest: 0,
         level: 0,
         calm_after: 0,
         forget_at: WITNESS_STEPS_FIRST,
-        relaxed: Relaxed { level: 0, event: usize::MAX },
+        relaxed: Relaxed { steps: 0, level: 0, event: usize::MAX },
     };
     let found = portfolio.run().unwrap_or_else(|Exhausted(reason)| {
         let event = schedule.events.get(portfolio.deepest.max(portfolio.front.event));
@@ -144,8 +161,21 @@ fn solve<'a, const W: usize>(
     (found, portfolio.search.steps)
 }
 
+/// How a relaxed search ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tried {
+    /// It died, so the history is illegal.
+    Dead,
+    /// It did not, or left something out.
+    Survived,
+    /// It takes more than its part.
+    TooDear,
+}
+
 /// What relaxed searches have tried.
 struct Relaxed {
+    /// Model steps that they took.
+    steps: u64,
     level: usize,
     /// The death that they looked at.
     event: usize,
@@ -157,6 +187,8 @@ struct Portfolio<'a, const W: usize> {
     front: Front<W>,
     /// Earlier fronts, the older the fewer.
     checkpoints: Vec<Front<W>>,
+    /// Whether nothing has been left out yet, and that shall stay so.
+    is_exact: bool,
     /// The furthest event at which the search died.
     deepest: usize,
     /// How often it died without getting further: how wide it is now.
@@ -185,6 +217,12 @@ impl<const W: usize> Portfolio<'_, W> {
             if self.front.event == end {
                 return Ok(self.legal());
             }
+            if self.is_exact && !self.may_stay_exact() {
+                self.is_exact = false;
+                self.front.exact = false;
+                let weights = &self.search.weights;
+                self.front.now.keep_cheapest(WIDTH_NARROW, weights);
+            }
             if self.level > 0 && self.front.event > self.calm_after {
                 self.level = 0;
             }
@@ -192,7 +230,16 @@ impl<const W: usize> Portfolio<'_, W> {
         }
     }
 
+    /// Whether the exact search is worth what it takes.
+    fn may_stay_exact(&self) -> bool {
+        let worth = self.front.event as u64 * STEPS_EXACT_PER_EVENT + STEPS_EXACT_MORE;
+        self.front.exact && self.search.steps <= worth
+    }
+
     fn width(&self) -> Width {
+        if self.is_exact {
+            return Width::of(WIDTH_EXACT);
+        }
         let factor = GROWTH.checked_pow(u32::try_from(self.level).unwrap_or(u32::MAX));
         factor.map_or(Width::ALL, |factor| Width::of(WIDTH_NARROW.saturating_mul(factor)))
     }
@@ -234,6 +281,7 @@ impl<const W: usize> Portfolio<'_, W> {
         if self.front.exact {
             return Ok(Some(self.illegal()));
         }
+        self.is_exact = false;
         self.deepest = self.deepest.max(event);
         self.level += 1;
         if self.is_dead_relaxed(event)? {
@@ -266,7 +314,7 @@ impl<const W: usize> Portfolio<'_, W> {
     /// start with unlimited unknown operations.
     fn is_dead_relaxed(&mut self, event: usize) -> Result<bool, Exhausted> {
         if self.relaxed.event != event {
-            self.relaxed = Relaxed { level: 0, event };
+            self.relaxed = Relaxed { level: 0, event, ..self.relaxed };
         }
         let level = self.relaxed.level;
         let Some(counted_max) = COUNTED_MAX.get(level).copied() else { return Ok(false) };
@@ -274,14 +322,21 @@ impl<const W: usize> Portfolio<'_, W> {
         let Some(states) = self.search.automaton.all_states(STATES_RELAXED_MAX) else {
             return Ok(false);
         };
-        self.relaxed.level += 1;
         let counted = self.search.offers.iter().map(|offers| offers.len() <= counted_max);
         self.search.counted = counted.collect();
         self.search.records = false;
-        let dead = self.relaxed_passes(event, level, states);
+        let before = self.search.steps;
+        let others = before - self.relaxed.steps;
+        let end = (others / 2 + STEPS_RELAXED_FREE).saturating_sub(self.relaxed.steps) + before;
+        let tried = self.relaxed_passes(event, level, states, end);
+        self.relaxed.steps += self.search.steps - before;
         self.search.records = true;
         self.search.counted.fill(true);
-        dead
+        let tried = tried?;
+        if tried != Tried::TooDear {
+            self.relaxed.level += 1;
+        }
+        Ok(tried == Tried::Dead)
     }
 
     fn relaxed_passes(
@@ -289,34 +344,46 @@ impl<const W: usize> Portfolio<'_, W> {
         event: usize,
         level: usize,
         states: u32,
-    ) -> Result<bool, Exhausted> {
+        end: u64,
+    ) -> Result<Tried, Exhausted> {
         let back = (BACK_FIRST * GROWTH * GROWTH) << (2 * level);
         let near = self.checkpoints.partition_point(|old| old.event + back <= event).max(1) - 1;
         let mut front = self.checkpoints[near].clone();
         if front.event > 0 {
             front.relax(states);
-            if self.dies(front, event)? {
-                return Ok(true);
+            let tried = self.relaxed_pass(front, event, end)?;
+            if tried != Tried::Survived {
+                return Ok(tried);
             }
         }
         // From the start it takes as long as the whole search did so far: not at the first death.
         if level == 0 && event > back {
-            Ok(false)
-        } else {
-            let start = Front::new(self.schedule.kinds.len(), self.search.rules.dominance);
-            self.dies(start, event)
+            return Ok(Tried::Survived);
         }
+        let start = Front::new(self.schedule.kinds.len(), self.search.rules.dominance);
+        self.relaxed_pass(start, event, end)
     }
 
-    fn dies(&mut self, mut front: Front<W>, event: usize) -> Result<bool, Exhausted> {
+    fn relaxed_pass(
+        &mut self,
+        mut front: Front<W>,
+        event: usize,
+        end: u64,
+    ) -> Result<Tried, Exhausted> {
         front.exact = true;
         let width = Width::of(WIDTH_RELAXED);
-        while front.event <= event && front.exact {
-            let end = (front.event + STRIDE).min(event + 1);
-            if self.search.advance(self.schedule, &mut front, end, width)? == Pass::Dead {
-                return Ok(front.exact);
+        while front.event <= event {
+            let until = (front.event + STRIDE).min(event + 1);
+            if self.search.advance(self.schedule, &mut front, until, width)? == Pass::Dead {
+                return Ok(if front.exact { Tried::Dead } else { Tried::Survived });
+            }
+            if !front.exact {
+                return Ok(Tried::Survived);
+            }
+            if self.search.steps > end {
+                return Ok(Tried::TooDear);
             }
         }
-        Ok(false)
+        Ok(Tried::Survived)
     }
 }
