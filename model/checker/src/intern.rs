@@ -30,7 +30,8 @@ impl<T> AppendOnly<T> {
         (chunk as usize, shifted - (FIRST_CHUNK << chunk))
     }
 
-    fn get(&self, index: usize) -> Option<&T> {
+    /// What is in slot `index`, if it was filled.
+    pub(crate) fn get(&self, index: usize) -> Option<&T> {
         let (chunk, offset) = Self::place(index);
         self.chunks[chunk].get()?.get(offset)?.get()
     }
@@ -77,9 +78,20 @@ impl<T: Eq + Hash> Interner<T> {
         number
     }
 
+    /// The number of `value`, if it has one.
+    pub(crate) fn find(&self, value: &T) -> Option<u32> {
+        let numbers = self.numbers.lock().expect("no thread panics while it numbers");
+        numbers.get(value).copied()
+    }
+
     /// The value with this number.
     pub(crate) fn get(&self, number: u32) -> &T {
         self.values.get(number as usize).expect("only numbers given by `number` are asked for")
+    }
+
+    /// The values, in the order of their numbers.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
+        (0..self.len()).filter_map(|number| self.values.get(number)).map(AsRef::as_ref)
     }
 
     /// How many different values there are.

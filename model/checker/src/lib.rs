@@ -1,15 +1,21 @@
 //! Explores the machines of [`ringleader_core`] exhaustively, within stated bounds.
 //!
 //! Reading order: [`protocol`] is what an adapter tells about a machine, [`node`] one machine with
-//! its disk, [`world`] all of them with a network; [`group`] adapts the replication group.
+//! its disk, [`world`] all of them with a network; [`engine`] explores them; [`group`] adapts the
+//! replication group.
 #![forbid(unsafe_code)]
 
+mod cache;
 mod intern;
 mod permutation;
 
 pub mod protocol;
 
 pub mod node;
+
+pub mod packed;
+
+pub mod engine;
 
 pub mod world;
 

@@ -41,6 +41,10 @@ pub trait Protocol: Explored + Ord {
 
     /// How many nodes there are.
     fn nodes(&self) -> u8;
+    /// How many of them are interchangeable, counted from node 0: all, unless ids mean something.
+    fn interchangeable(&self) -> u8 {
+        self.nodes()
+    }
     /// The configuration of one node.
     fn config(&self, id: ReplicaId) -> <Self::Machine as Machine>::Config;
     /// The history before anything happened.
@@ -169,4 +173,6 @@ pub struct Snapshot<'a, P: Protocol> {
     pub views: Vec<&'a P::View>,
     /// The history.
     pub ghost: &'a P::Ghost,
+    /// Whether nothing is on its way that could still have an effect.
+    pub silent: bool,
 }

@@ -121,7 +121,7 @@ fn is_saved_by_a_schedule<P: Protocol>(world: &World<P>, goal: &Goal<P>, state: 
 
 fn deliver_all<P: Protocol>(world: &World<P>, state: &mut State) {
     let arrives = |action: &Action| {
-        matches!(action, Action::Deliver(_) | Action::Hear { .. } | Action::Persist(_))
+        matches!(action, Action::Deliver { .. } | Action::Hear { .. } | Action::Persist(_))
     };
     for _ in 0..DELIVERIES_MAX {
         if !take_one(world, state, &arrives) {

@@ -10,8 +10,17 @@
 //!   prompt, a message arrives once.
 //! * **Crash and restart** are one step: a node that is down is one to which nothing is delivered.
 //!
-//! A state is a few small integers: nodes, messages and histories are interned, and the step of a
+//! A state is a few small integers: nodes, histories, and the bundles of messages between each two
+//! nodes are interned, and the step of a
 //! node in a given state under a given stimulus is worked out once.
+//!
+//! New numbers are given by one thread at a time: the one that holds the world's *pen*. Everybody
+//! else only looks up, and asks for the pen when something has no number yet. So the order of the
+//! numbers can be repeated, which is what lets a search be resumed (see [`explore`]).
+
+pub mod explore;
+mod network;
+mod symmetry;
 
 use crate::clock::Clocks;
 use crate::intern::{AppendOnly, Interner};
@@ -24,9 +33,13 @@ use ringleader_core::machine::Machine;
 use ringleader_core::quorum::ReplicaSet;
 use rustc_hash::FxBuildHasher;
 use stateright::{Model, Property};
-use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use explore::{Desk, Journal, Unnumbered};
+use network::{EMPTY, LINKS_MAX, Links, bundled, link};
+use symmetry::NodeImages;
 
 /// What bounds a world besides its protocol's own limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,21 +65,20 @@ type Numbers = [u32; NODES_MAX];
 
 /// A message on its way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Envelope<P: Protocol> {
+pub struct Envelope<'w, P: Protocol> {
     /// The sender.
     pub from: ReplicaId,
     /// The receiver.
     pub to: ReplicaId,
     /// What it says.
-    pub message: <P::Machine as Machine>::Message,
+    pub message: &'w <P::Machine as Machine>::Message,
 }
 
 /// A state of the world. The numbers are those of the world that made it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
     nodes: Numbers,
-    /// Sorted.
-    network: Vec<u32>,
+    links: Links,
     ghost: u32,
     crashes_left: u8,
     /// One bit per property: whether its predicate holds here. A function of the other fields.
@@ -77,7 +89,14 @@ pub struct State {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// A message arrives.
-    Deliver(u32),
+    Deliver {
+        /// The sender.
+        from: u8,
+        /// The receiver.
+        to: u8,
+        /// The number of what it says.
+        message: u32,
+    },
     /// `to` learns from `from` what needs no message.
     Hear {
         /// Who knows.
@@ -103,6 +122,24 @@ pub enum Action {
     Cut(u8, u8),
 }
 
+impl Action {
+    /// Where it is counted, among [`ACTION_KINDS`].
+    fn kind(&self) -> Option<usize> {
+        match self {
+            Self::Deliver { .. } => Some(0),
+            Self::Hear { .. } => Some(1),
+            Self::Persist(_) => Some(2),
+            Self::Crash(_) => Some(3),
+            Self::Fire(..) => Some(4),
+            Self::Ask(..) => Some(5),
+            Self::Pass(_) => Some(6),
+            Self::Pause(_) => Some(7),
+            Self::Cut(..) => Some(8),
+            Self::LoseAll => None,
+        }
+    }
+}
+
 /// The names of the kinds of actions, for coverage.
 pub const ACTION_KINDS: [&str; 9] =
     ["deliver", "hear", "persist", "crash", "timer", "request", "time", "pause", "cut"];
@@ -111,19 +148,30 @@ pub const ACTION_KINDS: [&str; 9] =
 struct Known<P: Protocol> {
     /// Indexed by the number of a node's state.
     views: AppendOnly<P::View>,
-    /// Indexed by the number of a node's state: the numbers of its images under each permutation.
-    node_images: AppendOnly<Box<[u32]>>,
-    /// Indexed by the number of a message: likewise.
-    message_images: AppendOnly<Box<[u32]>>,
+    /// Indexed by the number of a node's state.
+    node_images: AppendOnly<NodeImages>,
+    /// Indexed by the number of a bundle: the number of the same messages the other way round.
+    flipped: AppendOnly<u32>,
 }
 
 /// The interned result of one step of one node.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Outcome<P: Protocol> {
+    /// Its own number.
+    number: u32,
     node: u32,
-    sends: Box<[u32]>,
+    /// Receivers, and the bundle for each.
+    sends: Box<[(u8, u32)]>,
     events: Box<[P::Event]>,
     marks: u32,
+}
+
+impl<P: Protocol> Outcome<P> {
+    /// The bundle for one receiver.
+    fn sent_to(&self, receiver: u8) -> u32 {
+        let found = self.sends.iter().find(|(to, _)| *to == receiver);
+        found.map_or(EMPTY, |(_, bundle)| *bundle)
+    }
 }
 
 /// A protocol within bounds. See the module's documentation.
@@ -133,12 +181,19 @@ pub struct World<P: Protocol> {
     nodes: Interner<Node<P>>,
     known: Known<P>,
     permutations: Permutations,
-    messages: Interner<Envelope<P>>,
+    messages: Interner<<P::Machine as Machine>::Message>,
+    bundles: Interner<Box<[u32]>>,
     ghosts: Interner<P::Ghost>,
-    steps: DashMap<(u32, Stimulus<P>), Arc<Outcome<P>>, FxBuildHasher>,
-    deliveries: DashMap<(u32, u32), Arc<Outcome<P>>, FxBuildHasher>,
-    relevance: DashMap<(u32, u32, u32, bool), bool, FxBuildHasher>,
-    verdicts: DashMap<(Numbers, u32), u32, FxBuildHasher>,
+    /// By [`World::input_key`]: the number of the outcome.
+    steps: DashMap<[u32; 3], u32, FxBuildHasher>,
+    outcomes: AppendOnly<Outcome<P>>,
+    outcomes_count: AtomicU32,
+    /// By history and outcome: the history after it.
+    histories: DashMap<[u32; 2], u32, FxBuildHasher>,
+    pen: Mutex<Journal>,
+    /// What [`World::carry`] worked out for those who have no caches of their own.
+    carried: DashMap<[u32; 4], u32, FxBuildHasher>,
+    verdicts: DashMap<[u32; NODES_MAX + 2], u32, FxBuildHasher>,
     properties: Vec<crate::protocol::Property<P>>,
     names: Vec<(&'static str, Kind)>,
     taken: [AtomicU64; ACTION_KINDS.len()],
@@ -157,10 +212,13 @@ impl<P: Protocol> World<P> {
         let properties = protocol.properties();
         let names = properties.iter().map(|it| (it.name, it.kind)).collect();
         let permutations = if bounds.symmetry {
-            Permutations::of(protocol.nodes())
+            Permutations::of_some(protocol.interchangeable(), protocol.nodes())
         } else {
-            Permutations::identity(protocol.nodes())
+            Permutations::of_some(0, protocol.nodes())
         };
+        let bundles = Interner::new();
+        let empty = bundles.number(Box::default());
+        assert!(empty == EMPTY, "the first number is {EMPTY}");
         Self {
             protocol,
             bounds,
@@ -168,14 +226,18 @@ impl<P: Protocol> World<P> {
             known: Known {
                 views: AppendOnly::new(),
                 node_images: AppendOnly::new(),
-                message_images: AppendOnly::new(),
+                flipped: AppendOnly::new(),
             },
             permutations,
             messages: Interner::new(),
+            bundles,
             ghosts: Interner::new(),
             steps: DashMap::default(),
-            deliveries: DashMap::default(),
-            relevance: DashMap::default(),
+            outcomes: AppendOnly::new(),
+            outcomes_count: AtomicU32::new(0),
+            histories: DashMap::default(),
+            pen: Mutex::default(),
+            carried: DashMap::default(),
             verdicts: DashMap::default(),
             properties,
             names,
@@ -207,7 +269,13 @@ impl<P: Protocol> World<P> {
 
     /// How often each kind of action was taken, and each mark hit.
     pub fn coverage(&self) -> Vec<(&'static str, u64)> {
-        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counters = self.taken.iter().chain(&self.marked);
+        let counts: Vec<u64> = counters.map(|it| it.load(Ordering::Relaxed)).collect();
+        self.coverage_of(&counts)
+    }
+
+    /// The same by name, given the counts: those of the kinds first, then those of the marks.
+    fn coverage_of(&self, counts: &[u64]) -> Vec<(&'static str, u64)> {
         let clocks = self.protocol.clocks();
         let has = |kind: &str| match kind {
             "time" => clocks != Clocks::Off,
@@ -215,14 +283,15 @@ impl<P: Protocol> World<P> {
             "cut" => self.protocol.cuts_links(),
             _ => true,
         };
-        let actions = ACTION_KINDS.iter().zip(&self.taken).filter(|(kind, _)| has(kind));
-        let marks = self.protocol.marks().iter().zip(&self.marked);
-        actions.chain(marks).map(|(&name, counter)| (name, count(counter))).collect()
+        let count = |number: usize| counts.get(number).copied().unwrap_or(0);
+        let names = ACTION_KINDS.iter().chain(self.protocol.marks());
+        let counted = names.enumerate().map(|(number, &name)| (name, count(number)));
+        counted.filter(|(name, _)| has(name)).collect()
     }
 
-    /// How many different nodes, messages and histories were seen.
-    pub fn interned(&self) -> (usize, usize, usize) {
-        (self.nodes.len(), self.messages.len(), self.ghosts.len())
+    /// How many different nodes, messages, bundles of messages and histories were seen.
+    pub fn interned(&self) -> [usize; 4] {
+        [self.nodes.len(), self.messages.len(), self.bundles.len(), self.ghosts.len()]
     }
 
     /// The nodes of a state.
@@ -236,13 +305,12 @@ impl<P: Protocol> World<P> {
     }
 
     /// The messages of a state.
-    pub fn network_of<'a>(&'a self, state: &'a State) -> impl Iterator<Item = &'a Envelope<P>> {
-        state.network.iter().map(|&number| self.messages.get(number))
-    }
-
-    /// A message by number.
-    pub fn envelope(&self, number: u32) -> &Envelope<P> {
-        self.messages.get(number)
+    pub fn network_of(&self, state: &State) -> impl Iterator<Item = Envelope<'_, P>> {
+        self.deliveries(&state.links).map(|(from, to, message)| Envelope {
+            from: ReplicaId(from),
+            to: ReplicaId(to),
+            message: self.messages.get(message),
+        })
     }
 
     /// How many crashes may still happen.
@@ -257,18 +325,17 @@ impl<P: Protocol> World<P> {
 
     /// The state after every message was lost; nothing if none is on its way.
     pub fn without_messages(&self, state: &State) -> Option<State> {
-        let network = Vec::new();
-        (!state.network.is_empty()).then(|| State { network, ..state.clone() })
+        let links = [EMPTY; LINKS_MAX];
+        (state.links != links).then(|| State { links, ..state.clone() })
     }
 
     /// Which node an action happens to, and what happens to it.
     pub fn stimulus(&self, state: &State, action: &Action) -> Option<(ReplicaId, Stimulus<P>)> {
         let node = |id: u8| self.nodes.get(state.nodes[usize::from(id)]);
         let (id, what) = match *action {
-            Action::Deliver(number) => {
-                let envelope = self.messages.get(number);
-                let (from, message) = (envelope.from, envelope.message.clone());
-                (envelope.to.0, Stimulus::Deliver { from, message })
+            Action::Deliver { from, to, message } => {
+                let message = self.messages.get(message).clone();
+                (to, Stimulus::Deliver { from: ReplicaId(from), message })
             }
             Action::Hear { from, to } => {
                 let message = self.protocol.hearsay(node(from), node(to))?;
@@ -306,196 +373,77 @@ impl<P: Protocol> World<P> {
         node.armed().filter(|&timer| self.protocol.may_fire(&node.machine, timer))
     }
 
-    fn step(&self, node: u32, what: &Stimulus<P>) -> Arc<Outcome<P>> {
-        let key = (node, what.clone());
-        if let Some(known) = self.steps.get(&key) {
-            return Arc::clone(&known);
+    /// Which node an action happens to, and a key for what happens to it: under equal keys the same
+    /// stimulus happens to the same node's state. Nothing if nothing happens to a node.
+    fn input_key(state: &State, action: &Action) -> Option<(u8, [u32; 3])> {
+        let node = |id: u8| state.nodes[usize::from(id)];
+        let kind = |kind: u32, which: u8| kind | u32::from(which) << 8;
+        Some(match *action {
+            Action::Deliver { from, to, message } => (to, [node(to), kind(0, from), message]),
+            Action::Hear { from, to } => (to, [node(to), kind(1, from), node(from)]),
+            Action::Persist(id) => (id, [node(id), 2, 0]),
+            Action::Crash(id) => (id, [node(id), 3, 0]),
+            Action::Fire(id, nth) => (id, [node(id), kind(4, nth), 0]),
+            Action::Ask(id, nth) => (id, [node(id), kind(5, nth), state.ghost]),
+            Action::Pause(id) => (id, [node(id), 6, 0]),
+            Action::Cut(id, from) => (id, [node(id), kind(7, from), 0]),
+            Action::LoseAll | Action::Pass(_) => return None,
+        })
+    }
+
+    /// What an action does to a node. Nothing if nothing happens to a node.
+    fn outcome<'w>(
+        &'w self,
+        desk: &mut Desk<'w, P>,
+        state: &State,
+        action: &Action,
+    ) -> Result<Option<(u8, &'w Outcome<P>)>, Unnumbered> {
+        let Some((id, key)) = Self::input_key(state, action) else { return Ok(None) };
+        let what = || self.stimulus(state, action).map(|(_, what)| what);
+        Ok(self.step(desk, key, what)?.map(|outcome| (id, outcome)))
+    }
+
+    /// The outcome under a key, worked out from the stimulus if it is not known.
+    fn step<'w>(
+        &'w self,
+        desk: &mut Desk<'w, P>,
+        key: [u32; 3],
+        what: impl FnOnce() -> Option<Stimulus<P>>,
+    ) -> Result<Option<&'w Outcome<P>>, Unnumbered> {
+        if let Some(known) = desk.outcomes.get(&key) {
+            return Ok(Some(known));
         }
-        let outcome = Arc::new(self.work_out(node, what));
-        self.steps.insert(key, Arc::clone(&outcome));
-        outcome
-    }
-
-    fn deliver(&self, node: u32, number: u32) -> Arc<Outcome<P>> {
-        let key = (node, number);
-        if let Some(known) = self.deliveries.get(&key) {
-            return Arc::clone(&known);
-        }
-        let Envelope { from, message, .. } = self.messages.get(number).clone();
-        let outcome = Arc::new(self.work_out(node, &Stimulus::Deliver { from, message }));
-        self.deliveries.insert(key, Arc::clone(&outcome));
-        outcome
-    }
-
-    fn work_out(&self, node: u32, what: &Stimulus<P>) -> Outcome<P> {
-        let before = self.nodes.get(node);
-        let (after, out) = before.after(&self.protocol, what, self.bounds.fsync);
-        let Outbox { sends, events, marks, .. } = out;
-        let from = before.id;
-        let envelope = |(to, message)| self.messages.number(Envelope { from, to, message });
-        // A network is a set: what is said twice is said once.
-        let sends: BTreeSet<u32> = sends.into_iter().map(envelope).collect();
-        let sends = sends.into_iter().collect();
-        Outcome { node: self.nodes.number(after), sends, events: events.into(), marks }
-    }
-
-    fn numbers(&self, nodes: &Numbers) -> impl Iterator<Item = u32> {
-        nodes
-            .iter()
-            .copied()
-            .take(usize::from(self.protocol.nodes()))
-            .collect::<Vec<_>>()
-            .into_iter()
-    }
-
-    fn view(&self, node: u32) -> &P::View {
-        self.known.views.get_or_fill(node as usize, || self.protocol.view(self.nodes.get(node)))
-    }
-
-    fn is_relevant(&self, message: u32, nodes: &Numbers, may_crash: bool) -> bool {
-        let envelope = self.messages.get(message);
-        let number = |id: ReplicaId| nodes[usize::from(id.0)];
-        let (from, to) = (number(envelope.from), number(envelope.to));
-        let key = (message, from, to, may_crash);
-        if let Some(known) = self.relevance.get(&key) {
-            return *known;
-        }
-        let about = |number: u32| (self.nodes.get(number), self.view(number));
-        let (from, to) = (about(from), about(to));
-        let relevant = self.protocol.is_relevant(from, &envelope.message, to, may_crash);
-        self.relevance.insert(key, relevant);
-        relevant
-    }
-
-    fn verdict(&self, nodes: &Numbers, ghost: u32) -> u32 {
-        let key = (*nodes, ghost);
-        if let Some(known) = self.verdicts.get(&key) {
-            return *known;
-        }
-        let snapshot = Snapshot {
-            nodes: self.numbers(nodes).map(|number| self.nodes.get(number)).collect(),
-            views: self.numbers(nodes).map(|number| self.view(number)).collect(),
-            ghost: self.ghosts.get(ghost),
+        let known = self.steps.get(&key).map(|number| *number);
+        let number = if let Some(number) = known {
+            number
+        } else {
+            desk.may_number()?;
+            let Some(what) = what() else { return Ok(None) };
+            let number = self.work_out(key[0], &what);
+            self.steps.insert(key, number);
+            number
         };
-        let bits = self.properties.iter().enumerate();
-        let verdict = bits
-            .map(|(bit, it)| u32::from((it.holds)(&self.protocol, &snapshot)) << bit)
-            .fold(0, |mask, bit| mask | bit);
-        self.verdicts.insert(key, verdict);
-        verdict
+        let outcome = self.outcomes.get(number as usize).expect("outcomes are kept by number");
+        desk.outcomes.put(key, outcome);
+        Ok(Some(outcome))
     }
 
-    /// The numbers of a node's images under each permutation of the names.
-    fn node_images(&self, node: u32) -> &[u32] {
-        self.known.node_images.get_or_fill(node as usize, || {
-            let original = self.nodes.get(node);
-            let image = |names: &[u8]| {
-                let name = |id: ReplicaId| ReplicaId(names[usize::from(id.0)]);
-                self.nodes.number(self.protocol.rename(original, &name))
-            };
-            self.permutations.iter().map(image).collect()
-        })
-    }
-
-    /// The numbers of a message's images under each permutation of the names.
-    fn message_images(&self, message: u32) -> &[u32] {
-        self.known.message_images.get_or_fill(message as usize, || {
-            let Envelope { from, to, message } = self.messages.get(message);
-            let image = |names: &[u8]| {
-                let name = |id: &ReplicaId| ReplicaId(names[usize::from(id.0)]);
-                let message = message.clone();
-                self.messages.number(Envelope { from: name(from), to: name(to), message })
-            };
-            self.permutations.iter().map(image).collect()
-        })
-    }
-
-    /// The state under other names. Verdicts do not depend on names.
-    pub(crate) fn renamed(&self, state: &State, permutation: usize) -> State {
-        let nodes = self.renamed_nodes(&state.nodes, permutation);
-        let network = self.renamed_network(&state.network, permutation);
-        State { nodes, network, ..state.clone() }
-    }
-
-    fn renamed_nodes(&self, nodes: &Numbers, permutation: usize) -> Numbers {
-        let mut renamed = [NOBODY; NODES_MAX];
-        let names = self.permutations.get(permutation);
-        for (&name, &node) in names.iter().zip(nodes) {
-            renamed[usize::from(name)] = self.node_images(node)[permutation];
-        }
-        renamed
-    }
-
-    fn renamed_network(&self, network: &[u32], permutation: usize) -> Vec<u32> {
-        let image = |&message: &u32| self.message_images(message)[permutation];
-        let mut renamed: Vec<u32> = network.iter().map(image).collect();
-        renamed.sort_unstable();
-        renamed
-    }
-
-    /// The representative of a state among those that differ only in names, and the permutation
-    /// that leads there: the one whose numbers come first.
-    pub(crate) fn representative(&self, state: &State) -> (State, usize) {
-        let images = (0..self.permutations.len()).map(|it| self.renamed_nodes(&state.nodes, it));
-        let images: Vec<Numbers> = images.collect();
-        let first = *images.iter().min().expect("there is the identity");
-        let tied = (0..images.len()).filter(|&it| images[it] == first);
-        let candidates = tied.map(|it| (self.renamed_network(&state.network, it), it));
-        let (network, permutation) = candidates.min().expect("one of them is first");
-        (State { nodes: first, network, ..state.clone() }, permutation)
-    }
-
-    /// How many different states this one stands for.
-    pub fn orbit_size(&self, state: &State) -> usize {
-        let images = (0..self.permutations.len()).map(|it| {
-            let renamed = self.renamed(state, it);
-            (renamed.nodes, renamed.network)
-        });
-        images.collect::<BTreeSet<_>>().len()
-    }
-
-    /// The permutations of the replicas' names.
-    pub(crate) fn permutations(&self) -> &Permutations {
-        &self.permutations
-    }
-
-    /// The same action under other names.
-    pub(crate) fn renamed_action(&self, action: &Action, permutation: usize) -> Action {
-        let name = |id: u8| self.permutations.get(permutation)[usize::from(id)];
-        match *action {
-            Action::Deliver(message) => Action::Deliver(self.message_images(message)[permutation]),
-            Action::Hear { from, to } => Action::Hear { from: name(from), to: name(to) },
-            Action::Persist(id) => Action::Persist(name(id)),
-            Action::Crash(id) => Action::Crash(name(id)),
-            Action::Fire(id, nth) => Action::Fire(name(id), nth),
-            Action::Ask(id, nth) => Action::Ask(name(id), nth),
-            Action::LoseAll => Action::LoseAll,
-            Action::Pass(way) => Action::Pass(renamed_mask(way, name)),
-            Action::Pause(id) => Action::Pause(name(id)),
-            Action::Cut(id, from) => Action::Cut(name(id), renamed_mask(from, name)),
-        }
-    }
-
-    fn remember(&self, ghost: u32, id: ReplicaId, events: &[P::Event]) -> u32 {
-        if events.is_empty() {
-            return ghost;
-        }
-        let mut history = self.ghosts.get(ghost).clone();
-        for event in events {
-            self.protocol.remember(&mut history, id, event);
-        }
-        self.ghosts.number(history)
-    }
-
-    /// The state after time has passed; nothing if that changes nothing.
-    fn pass(&self, state: &State, way: u8) -> Option<State> {
-        let mut nodes = state.nodes;
-        for (id, node) in (0..self.protocol.nodes()).zip(&mut nodes) {
+    /// The state after time has passed, its verdict open; nothing if that changes nothing.
+    fn pass<'w>(
+        &'w self,
+        desk: &mut Desk<'w, P>,
+        state: &State,
+        way: u8,
+    ) -> Result<Option<State>, Unnumbered> {
+        let mut next = State { verdict: 0, ..state.clone() };
+        for (id, node) in (0..self.protocol.nodes()).zip(&mut next.nodes) {
             let time = self.protocol.clocks().advance(way, id);
-            *node = self.step(*node, &Stimulus::Pass(time)).node;
+            let ticks = u32::try_from(time.0).expect("a step of the clock is a few ticks");
+            let what = || Some(Stimulus::Pass(time));
+            let outcome = self.step(desk, [*node, 8, ticks], what)?;
+            *node = outcome.expect("time passes for every node").node;
         }
-        let verdict = self.verdict(&nodes, state.ghost);
-        (nodes != state.nodes).then(|| State { nodes, verdict, ..state.clone() })
+        Ok((next.nodes != state.nodes).then_some(next))
     }
 
     /// Whether time may pass: where it is prompt, nothing else may be due.
@@ -505,7 +453,8 @@ impl<P: Protocol> World<P> {
             let is_due = due.any(|timer| self.protocol.may_fire(&node.machine, timer));
             node.pending.is_empty() && !is_due
         };
-        let idle = || state.network.is_empty() && self.nodes_of(state).iter().all(is_idle);
+        let silent = state.links == [EMPTY; LINKS_MAX];
+        let idle = || silent && self.nodes_of(state).iter().all(is_idle);
         !self.protocol.clocks().is_prompt() || idle()
     }
 
@@ -521,49 +470,162 @@ impl<P: Protocol> World<P> {
         }
     }
 
-    /// The state after `outcome` on node `id`; nothing if that changes nothing.
-    fn apply(
+    /// Takes a step of a node, and keeps its outcome. Gives numbers.
+    fn work_out(&self, node: u32, what: &Stimulus<P>) -> u32 {
+        let before = self.nodes.get(node);
+        let (after, out) = before.after(&self.protocol, what, self.bounds.fsync);
+        let Outbox { sends, events, marks, .. } = out;
+        let from = before.id.0;
+        let mut bundles: BTreeMap<u8, BTreeSet<u32>> = BTreeMap::new();
+        for (to, message) in sends {
+            assert!(to.0 != from, "no message needs a network to reach its sender");
+            // A network is a set: what is said twice is said once.
+            let message = bundled(self.messages.number(message), from, to.0);
+            bundles.entry(to.0).or_default().insert(message);
+        }
+        let number = |bundle: BTreeSet<u32>| self.bundles.number(bundle.into_iter().collect());
+        let sends = bundles.into_iter().map(|(to, bundle)| (to, number(bundle))).collect();
+        let node = self.nodes.number(after);
+        let number = self.outcomes_count.fetch_add(1, Ordering::Relaxed);
+        let outcome = Outcome { number, node, sends, events: events.into(), marks };
+        self.outcomes.get_or_fill(number as usize, || outcome);
+        number
+    }
+
+    fn numbers<'a>(&self, nodes: &'a Numbers) -> impl Iterator<Item = u32> + use<'a, P> {
+        nodes[..usize::from(self.protocol.nodes())].iter().copied()
+    }
+
+    fn view(&self, node: u32) -> &P::View {
+        self.known.views.get_or_fill(node as usize, || self.protocol.view(self.nodes.get(node)))
+    }
+
+    /// One bit per property: whether it holds for these nodes and this history.
+    fn judge(&self, state: &State) -> u32 {
+        let nodes = &state.nodes;
+        let snapshot = Snapshot {
+            nodes: self.numbers(nodes).map(|number| self.nodes.get(number)).collect(),
+            views: self.numbers(nodes).map(|number| self.view(number)).collect(),
+            ghost: self.ghosts.get(state.ghost),
+            silent: state.links == [EMPTY; LINKS_MAX],
+        };
+        let bits = self.properties.iter().enumerate();
+        bits.map(|(bit, it)| u32::from((it.holds)(&self.protocol, &snapshot)) << bit)
+            .fold(0, |mask, bit| mask | bit)
+    }
+
+    /// What a verdict depends on.
+    fn verdict_key(state: &State) -> [u32; NODES_MAX + 2] {
+        let mut key = [0; NODES_MAX + 2];
+        key[..NODES_MAX].copy_from_slice(&state.nodes);
+        key[NODES_MAX] = state.ghost;
+        key[NODES_MAX + 1] = u32::from(state.links == [EMPTY; LINKS_MAX]);
+        key
+    }
+
+    fn verdict(&self, state: &State) -> u32 {
+        let key = Self::verdict_key(state);
+        if let Some(known) = self.verdicts.get(&key) {
+            return *known;
+        }
+        let verdict = self.judge(state);
+        self.verdicts.insert(key, verdict);
+        verdict
+    }
+
+    /// The history after an outcome on node `id`.
+    fn remember(
         &self,
-        state: &State,
+        desk: &mut Desk<'_, P>,
+        ghost: u32,
         id: u8,
         outcome: &Outcome<P>,
-        crashes_left: u8,
-        arrived: Option<u32>,
-    ) -> Option<State> {
+    ) -> Result<u32, Unnumbered> {
+        if outcome.events.is_empty() {
+            return Ok(ghost);
+        }
+        let key = [ghost, outcome.number];
+        if let Some(known) = desk.histories.get(&key) {
+            return Ok(known);
+        }
+        let known = self.histories.get(&key).map(|it| *it);
+        let after = if let Some(after) = known {
+            after
+        } else {
+            desk.may_number()?;
+            let mut history = self.ghosts.get(ghost).clone();
+            for event in &outcome.events {
+                self.protocol.remember(&mut history, ReplicaId(id), event);
+            }
+            let after = self.ghosts.number(history);
+            self.histories.insert(key, after);
+            after
+        };
+        desk.histories.put(key, after);
+        Ok(after)
+    }
+
+    /// The state after `outcome` on node `id`, its verdict open; nothing if that changes nothing. In
+    /// prompt worlds nothing arrives twice: what did is on no link any more.
+    fn apply(
+        &self,
+        desk: &mut Desk<'_, P>,
+        (state, id, crashes_left): (&State, u8, u8),
+        outcome: &Outcome<P>,
+        arrived: Option<(u8, u32)>,
+    ) -> Result<Option<State>, Unnumbered> {
         let slot = usize::from(id);
-        let changed = state.nodes[slot] != outcome.node || state.crashes_left != crashes_left;
-        // In prompt worlds nothing arrives twice.
-        let spent = arrived.filter(|_| self.protocol.clocks().is_prompt());
-        let is_new = |message: &u32| state.network.binary_search(message).is_err();
-        if !changed
-            && spent.is_none()
-            && outcome.events.is_empty()
-            && !outcome.sends.iter().any(is_new)
-        {
-            return None;
+        let mut next = State { crashes_left, verdict: 0, ..state.clone() };
+        next.nodes[slot] = outcome.node;
+        if let Some((from, message)) = arrived.filter(|_| self.protocol.clocks().is_prompt()) {
+            let at = link(from, id);
+            next.links[at] = self.taken_from(desk, state.links[at], bundled(message, from, id))?;
         }
-        let mut nodes = state.nodes;
-        nodes[slot] = outcome.node;
-        let mut network = Vec::with_capacity(state.network.len() + outcome.sends.len());
-        network.extend(state.network.iter().filter(|&&message| Some(message) != spent));
-        network.extend(outcome.sends.iter().filter(|message| is_new(message)));
-        if self.bounds.collect {
-            let may_crash = crashes_left > 0;
-            let changed_for_all = may_crash != (state.crashes_left > 0);
-            let known = network.len() - outcome.sends.iter().filter(|it| is_new(it)).count();
-            let mut position = 0;
-            network.retain(|&message| {
-                position += 1;
-                let envelope = self.messages.get(message);
-                let touched = envelope.from.0 == id || envelope.to.0 == id;
-                let in_question = changed_for_all || touched || position > known;
-                !in_question || self.is_relevant(message, &nodes, may_crash)
-            });
+        next.ghost = self.remember(desk, state.ghost, id, outcome)?;
+        let may_crash = crashes_left > 0;
+        // Whether a message is spent depends on its two ends, and on whether crashes may follow.
+        let all_in_question = may_crash != (state.crashes_left > 0);
+        let in_question = all_in_question || outcome.node != state.nodes[slot];
+        let mut at = 0;
+        for high in 0..self.protocol.nodes() {
+            for low in 0..high {
+                let touched = low == id || high == id;
+                let sent = if touched { outcome.sent_to(low ^ high ^ id) } else { EMPTY };
+                if touched && (in_question || sent != EMPTY) || all_in_question {
+                    let ends = [low, high].map(|it| next.nodes[usize::from(it)]);
+                    let bundles = (next.links[at], sent);
+                    next.links[at] = self.carry(desk, bundles, ends.into(), may_crash)?;
+                }
+                at += 1;
+            }
         }
-        network.sort_unstable();
-        let ghost = self.remember(state.ghost, ReplicaId(id), &outcome.events);
-        let verdict = self.verdict(&nodes, ghost);
-        Some(State { nodes, network, ghost, crashes_left, verdict })
+        let State { nodes, links, ghost, crashes_left, verdict: _ } = state;
+        let same = next.nodes == *nodes
+            && next.links == *links
+            && (next.ghost, next.crashes_left) == (*ghost, *crashes_left);
+        Ok((!same).then_some(next))
+    }
+
+    /// The state after an action, under the names of the state before and with its verdict open,
+    /// and the marks that were hit; nothing if it is the same state.
+    fn advance<'w>(
+        &'w self,
+        desk: &mut Desk<'w, P>,
+        state: &State,
+        action: &Action,
+    ) -> Result<Option<(State, u32)>, Unnumbered> {
+        if let Action::Pass(way) = *action {
+            return Ok(self.pass(desk, state, way)?.map(|next| (next, 0)));
+        }
+        let Some((id, outcome)) = self.outcome(desk, state, action)? else { return Ok(None) };
+        let crashes_left = state.crashes_left - u8::from(matches!(action, Action::Crash(_)));
+        let arrived = if let Action::Deliver { from, message, .. } = *action {
+            Some((from, message))
+        } else {
+            None
+        };
+        let next = self.apply(desk, (state, id, crashes_left), outcome, arrived)?;
+        Ok(next.map(|next| (next, outcome.marks)))
     }
 
     /// The state after an action, under the names of the state before; nothing if that is the
@@ -572,47 +634,37 @@ impl<P: Protocol> World<P> {
         if *action == Action::LoseAll {
             return self.without_messages(state);
         }
-        if let Action::Pass(way) = *action {
-            let next = self.pass(state, way)?;
-            self.count(action, 0);
-            return Some(next);
-        }
-        let mut arrived = None;
-        let mut crashes_left = state.crashes_left;
-        let (id, outcome) = if let Action::Deliver(number) = *action {
-            let id = self.messages.get(number).to;
-            arrived = Some(number);
-            (id, self.deliver(state.nodes[usize::from(id.0)], number))
-        } else {
-            let (id, what) = self.stimulus(state, action)?;
-            crashes_left -= u8::from(matches!(action, Action::Crash(_)));
-            (id, self.step(state.nodes[usize::from(id.0)], &what))
-        };
-        let next = self.apply(state, id.0, &outcome, crashes_left, arrived)?;
-        self.count(action, outcome.marks);
+        let (mut next, marks) = self.numbering(|desk| self.advance(desk, state, action))?;
+        self.count(action, marks);
+        next.verdict = self.verdict(&next);
         Some(next)
     }
 
-    fn count(&self, action: &Action, marks: u32) {
-        let kind = match action {
-            Action::Deliver(_) => 0,
-            Action::Hear { .. } => 1,
-            Action::Persist(_) => 2,
-            Action::Crash(_) => 3,
-            Action::Fire(..) => 4,
-            Action::Ask(..) => 5,
-            Action::Pass(_) => 6,
-            Action::Pause(_) => 7,
-            Action::Cut(..) => 8,
-            Action::LoseAll => return,
-        };
+    fn count(&self, action: &Action, mut marks: u32) {
+        let Some(kind) = action.kind() else { return };
         self.taken[kind].fetch_add(1, Ordering::Relaxed);
-        let mut marks = marks;
         while marks != 0 {
             let mark = marks.trailing_zeros() as usize;
             self.marked[mark].fetch_add(1, Ordering::Relaxed);
             marks &= marks - 1;
         }
+    }
+
+    fn initial(&self) -> State {
+        let ids = (0..self.protocol.nodes()).map(ReplicaId);
+        let mut nodes = [NOBODY; NODES_MAX];
+        for (slot, id) in nodes.iter_mut().zip(ids) {
+            *slot = self.nodes.number(Node::start(&self.protocol, id));
+        }
+        let mut state = State {
+            nodes,
+            links: [EMPTY; LINKS_MAX],
+            ghost: self.ghosts.number(self.protocol.initial_ghost()),
+            crashes_left: self.bounds.crashes,
+            verdict: 0,
+        };
+        state.verdict = self.verdict(&state);
+        state
     }
 }
 
@@ -621,49 +673,17 @@ impl<P: Protocol> Model for World<P> {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        let ids = (0..self.protocol.nodes()).map(ReplicaId);
-        let start = |id| self.nodes.number(Node::start(&self.protocol, id));
-        let mut nodes = [NOBODY; NODES_MAX];
-        for (slot, number) in nodes.iter_mut().zip(ids.map(start)) {
-            *slot = number;
-        }
-        let ghost = self.ghosts.number(self.protocol.initial_ghost());
-        let verdict = self.verdict(&nodes, ghost);
-        let crashes_left = self.bounds.crashes;
-        vec![State { nodes, network: Vec::new(), ghost, crashes_left, verdict }]
+        let start = |desk: &mut Desk<'_, P>| desk.may_number().map(|()| self.initial());
+        vec![self.numbering(start)]
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
-        actions.extend(state.network.iter().map(|&message| Action::Deliver(message)));
-        let count = self.protocol.nodes();
-        if self.may_pass(state) {
-            actions.extend((0..self.protocol.clocks().ways(count)).map(Action::Pass));
-        }
-        let ghost = self.ghosts.get(state.ghost);
-        for (id, &number) in (0..count).zip(&state.nodes) {
-            let node = self.nodes.get(number);
-            if !node.pending.is_empty() {
-                actions.push(Action::Persist(id));
-            }
-            if state.crashes_left > 0 {
-                actions.push(Action::Crash(id));
-            }
-            let firing = (0..).zip(self.may_fire(node));
-            actions.extend(firing.map(|(nth, _)| Action::Fire(id, nth)));
-            self.disturbances(node, actions);
-            let asking = (0..).zip(self.protocol.requests(ghost, node));
-            actions.extend(asking.map(|(nth, _)| Action::Ask(id, nth)));
-            let knows = |&from: &u8| {
-                let speaker = self.nodes.get(state.nodes[usize::from(from)]);
-                from != id && self.protocol.hearsay(speaker, node).is_some()
-            };
-            actions.extend((0..count).filter(knows).map(|from| Action::Hear { from, to: id }));
-        }
+        self.actions_at(&mut Desk::bare(), state, actions);
     }
 
     fn next_state(&self, state: &State, action: Action) -> Option<State> {
         let next = self.successor(state, &action)?;
-        Some(if self.bounds.symmetry { self.representative(&next).0 } else { next })
+        Some(self.representative(&next).0)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {

@@ -1,0 +1,166 @@
+//! A world under other names: states that differ only in the names of replicas are one.
+//!
+//! Nodes are numbered with their names in them, and so each has an image under each permutation.
+//! Bundles say nothing of names but which of two ends is the lower; renaming moves them to another
+//! link, and flips them if the ends change places.
+//!
+//! The representative of an orbit is the one whose nodes are sorted by their *class*, the first
+//! number among a node's images, which is the same for all of them. Only nodes of one class leave a
+//! choice: then the state whose numbers come first is taken. So it is exact.
+
+use super::explore::{Desk, Unnumbered};
+use super::{
+    Action, EMPTY, LINKS_MAX, Links, NOBODY, NODES_MAX, Numbers, State, World, link, renamed_mask,
+};
+use crate::permutation::Permutations;
+use crate::protocol::Protocol;
+use ringleader_core::ids::ReplicaId;
+use std::collections::BTreeSet;
+
+/// What a node's state becomes under other names.
+#[derive(Debug)]
+pub(super) struct NodeImages {
+    /// The first number among the images: the same for all of them.
+    pub(super) class: u32,
+    /// The numbers of its images under each permutation.
+    pub(super) images: Box<[u32]>,
+}
+
+/// The representative of a state, without the state.
+pub(super) struct Choice {
+    pub(super) permutation: usize,
+    pub(super) nodes: Numbers,
+    pub(super) links: Links,
+}
+
+impl<P: Protocol> World<P> {
+    /// A node's images under each permutation of the names.
+    fn node_images(&self, desk: &Desk<'_, P>, node: u32) -> Result<&NodeImages, Unnumbered> {
+        if let Some(known) = self.known.node_images.get(node as usize) {
+            return Ok(known);
+        }
+        desk.may_number()?;
+        let original = self.nodes.get(node);
+        let image = |names: &[u8]| {
+            let name = |id: ReplicaId| ReplicaId(names[usize::from(id.0)]);
+            self.nodes.number(self.protocol.rename(original, &name))
+        };
+        let images: Box<[u32]> = self.permutations.iter().map(image).collect();
+        let class = *images.iter().min().expect("there is the identity");
+        Ok(self.known.node_images.get_or_fill(node as usize, || NodeImages { class, images }))
+    }
+
+    /// The state under other names. Verdicts do not depend on names.
+    pub(crate) fn renamed(&self, state: &State, permutation: usize) -> State {
+        self.numbering(|desk| {
+            let nodes = self.renamed_nodes(desk, &state.nodes, permutation)?;
+            let links = self.renamed_links(desk, &state.links, permutation)?;
+            Ok(State { nodes, links, ..state.clone() })
+        })
+    }
+
+    fn renamed_links(
+        &self,
+        desk: &Desk<'_, P>,
+        links: &Links,
+        permutation: usize,
+    ) -> Result<Links, Unnumbered> {
+        if permutation == 0 {
+            return Ok(*links);
+        }
+        let mut renamed = [EMPTY; LINKS_MAX];
+        let names = self.permutations.get(permutation);
+        let mut bundles = links.iter();
+        for (place, &high) in names.iter().enumerate() {
+            for (&low, &bundle) in names[..place].iter().zip(&mut bundles) {
+                let exchanged = low > high && bundle != EMPTY;
+                let bundle = if exchanged { self.flipped(desk, bundle)? } else { bundle };
+                renamed[link(low, high)] = bundle;
+            }
+        }
+        Ok(renamed)
+    }
+
+    fn renamed_nodes(
+        &self,
+        desk: &Desk<'_, P>,
+        nodes: &Numbers,
+        permutation: usize,
+    ) -> Result<Numbers, Unnumbered> {
+        if permutation == 0 {
+            return Ok(*nodes);
+        }
+        let mut renamed = [NOBODY; NODES_MAX];
+        let names = self.permutations.get(permutation);
+        for (&name, &node) in names.iter().zip(nodes) {
+            renamed[usize::from(name)] = self.node_images(desk, node)?.images[permutation];
+        }
+        Ok(renamed)
+    }
+
+    /// The representative of a state among those that differ only in names, and the permutation
+    /// that leads there. Without symmetry every state represents itself.
+    pub(crate) fn representative(&self, state: &State) -> (State, usize) {
+        let choose = |desk: &mut Desk<'_, P>| Ok(self.choice(desk, state)?.permutation);
+        let permutation = self.numbering(choose);
+        (self.renamed(state, permutation), permutation)
+    }
+
+    /// How many different states this one stands for.
+    pub fn orbit_size(&self, state: &State) -> usize {
+        let images = (0..self.permutations.len()).map(|it| {
+            let renamed = self.renamed(state, it);
+            (renamed.nodes, renamed.links)
+        });
+        images.collect::<BTreeSet<_>>().len()
+    }
+
+    /// The permutations of the replicas' names.
+    pub(crate) fn permutations(&self) -> &Permutations {
+        &self.permutations
+    }
+
+    /// The same action under other names.
+    pub(crate) fn renamed_action(&self, action: &Action, permutation: usize) -> Action {
+        let name = |id: u8| self.permutations.get(permutation)[usize::from(id)];
+        match *action {
+            Action::Deliver { from, to, message } => {
+                Action::Deliver { from: name(from), to: name(to), message }
+            }
+            Action::Hear { from, to } => Action::Hear { from: name(from), to: name(to) },
+            Action::Persist(id) => Action::Persist(name(id)),
+            Action::Crash(id) => Action::Crash(name(id)),
+            Action::Fire(id, nth) => Action::Fire(name(id), nth),
+            Action::Ask(id, nth) => Action::Ask(name(id), nth),
+            Action::LoseAll => Action::LoseAll,
+            Action::Pass(way) => Action::Pass(renamed_mask(way, name)),
+            Action::Pause(id) => Action::Pause(name(id)),
+            Action::Cut(id, from) => Action::Cut(name(id), renamed_mask(from, name)),
+        }
+    }
+
+    /// Which permutation leads to the representative: one that sorts the nodes by a key without
+    /// names; of several, the one whose nodes come first, and then whose links do.
+    pub(super) fn choice(&self, desk: &Desk<'_, P>, state: &State) -> Result<Choice, Unnumbered> {
+        let mut classes = [0; NODES_MAX];
+        if self.permutations.len() > 1 {
+            for (class, node) in classes.iter_mut().zip(self.numbers(&state.nodes)) {
+                *class = self.node_images(desk, node)?.class;
+            }
+        }
+        let renamed = |permutation: usize| {
+            let nodes = self.renamed_nodes(desk, &state.nodes, permutation)?;
+            let links = self.renamed_links(desk, &state.links, permutation)?;
+            Ok(Choice { permutation, nodes, links })
+        };
+        let mut candidates = self.permutations.sorting(&classes);
+        let mut first = renamed(candidates.next().expect("some permutation sorts"))?;
+        for permutation in candidates {
+            let other = renamed(permutation)?;
+            if (other.nodes, other.links) < (first.nodes, first.links) {
+                first = other;
+            }
+        }
+        Ok(first)
+    }
+}
