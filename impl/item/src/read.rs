@@ -371,7 +371,12 @@ impl KeyTest {
             Self::Greater(value) => (Bound::Excluded(form(value)?), Bound::Unbounded),
             Self::GreaterOrEqual(value) => (Bound::Included(form(value)?), Bound::Unbounded),
             Self::Between { low, high } => {
-                (Bound::Included(form(low)?), Bound::Included(form(high)?))
+                let (low, high) = (form(low)?, form(high)?);
+                // Nothing lies between reversed bounds, and a range must not be reversed.
+                let reversed = high < low;
+                let end =
+                    if reversed { Bound::Excluded(low.clone()) } else { Bound::Included(high) };
+                (Bound::Included(low), end)
             }
             Self::BeginsWith(AttributeValue::N(_)) => return Err(ReadError::KeyType),
             Self::BeginsWith(value) => {

@@ -226,3 +226,27 @@ fn keys_are_refused_with_the_texts_of_the_api() {
         assert_eq!(error, "The provided key element does not match the schema");
     }
 }
+
+proptest! {
+    #[test]
+    fn sums_are_exact_or_refused(a in number(), b in number()) {
+        let twin = |number: &Number| BigDecimal::from_str(&number.to_string()).unwrap();
+        let exact = (twin(&a) + twin(&b)).normalized();
+        match a.plus(b) {
+            Ok(sum) => prop_assert_eq!(twin(&sum), exact),
+            Err(_) => prop_assert!(Number::parse(&exact.to_plain_string()).is_err(), "{}", exact),
+        }
+        prop_assert_eq!(a.plus(a.negated()), Ok(Number::ZERO));
+    }
+
+    /// Close to each other, where digits cancel and carries run through.
+    #[test]
+    fn sums_of_like_numbers_are_exact(a in any::<i64>(), b in any::<i64>(), scale in -100_i16..80) {
+        let number = |value: i64| {
+            let text = format!("{value}e{scale}");
+            Number::parse(&text).unwrap()
+        };
+        let exact = i128::from(a) + i128::from(b);
+        prop_assert_eq!(number(a).plus(number(b)), Number::parse(&format!("{exact}e{scale}")));
+    }
+}
