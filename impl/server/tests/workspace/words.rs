@@ -34,6 +34,8 @@ const BANNED: [Banned; 6] = [
             // The application pattern of that name.
             Phrase("write sharding"),
             Phrase("read sharding"),
+            // The words that the API reserves are not ours.
+            Within("impl/api/src/expression/reserved.rs"),
         ],
     },
     Banned { word: "raft group", instead: "replication group", except: &[GLOSSARY, OURSELVES] },
