@@ -53,7 +53,10 @@ impl Model for Opaque {
     fn nature(&self, action: &KeyValueAction) -> Nature {
         match action.call {
             KeyValueCall::Get { .. } => Nature::Pure,
-            KeyValueCall::Put { .. } | KeyValueCall::Append { .. } => Nature::Total,
+            KeyValueCall::Put { .. } | KeyValueCall::Append { .. } | KeyValueCall::Delete => {
+                Nature::Total
+            }
+            KeyValueCall::Cas { .. } => Nature::Partial,
         }
     }
 }

@@ -12,7 +12,12 @@ use crate::models::key_value::{KeyValue, KeyValueAction, KeyValueCall};
 use crate::token::Names;
 use crate::{Budget, Verdict, check};
 
+mod because;
 mod lanes;
+mod objects;
+
+pub(crate) use lanes::draw;
+pub use objects::ObjectSpeech;
 
 /// Puts a model's things into words.
 pub trait Speech<M: Model> {
@@ -106,6 +111,11 @@ impl Speech<KeyValue> for KeyValueSpeech<'_> {
             KeyValueCall::Get { seen } => format!("get -> {seen:?}"),
             KeyValueCall::Put { value } => format!("put {value:?}"),
             KeyValueCall::Append { value } => format!("append {value:?}"),
+            KeyValueCall::Delete => "delete".to_owned(),
+            KeyValueCall::Cas { from, to, applied } => {
+                let refused = if *applied { "" } else { " -> refused" };
+                format!("cas {from:?} to {to:?}{refused}")
+            }
         }
     }
 
@@ -167,23 +177,30 @@ pub fn explain<M: Model>(
         failing.returned.unwrap_or(failing.invoked),
         values.join(" or ")
     );
-    order_sentences(part, failing, &name, &mut prose);
-    source_sentences(part, failing, model, speech, &name, &mut prose);
+    let mut sources = String::new();
+    let told = source_sentences(part, failing, model, speech, &name, &mut sources);
+    order_sentences(part, failing, &told, &name, &mut prose);
+    prose.push_str(&sources);
     let labels: Vec<String> = part.iter().map(|operation| speech.action(operation)).collect();
-    let picture = lanes::draw(part, &labels, position, faults);
+    let picture = draw(part, &labels, position, faults);
     Some(Explanation { summary, prose, picture })
 }
 
-/// What must come before the failing operation, and what need not.
+/// What must come before the failing operation, except for what is told already, and what need
+/// not.
 fn order_sentences<A>(
     part: &[Operation<A>],
     failing: &Operation<A>,
+    told: &[&Operation<A>],
     name: &impl Fn(&Operation<A>) -> String,
     prose: &mut String,
 ) {
     for other in part.iter().filter(|other| other.precedes(failing)) {
         // The last ones say it for those that had to come before them.
-        if part.iter().any(|between| other.precedes(between) && between.precedes(failing)) {
+        let is_told = told.iter().any(|it| std::ptr::eq(*it, other));
+        if is_told
+            || part.iter().any(|between| other.precedes(between) && between.precedes(failing))
+        {
             continue;
         }
         let _ = writeln!(
@@ -205,34 +222,52 @@ fn order_sentences<A>(
     }
 }
 
-/// Where what the failing operation saw can come from, and why it is too late for that.
-fn source_sentences<M: Model>(
-    part: &[Operation<M::Action>],
+/// Where what the failing operation saw can come from, and why it is too late for that: because of
+/// the operations that are returned.
+fn source_sentences<'a, M: Model>(
+    part: &'a [Operation<M::Action>],
     reader: &Operation<M::Action>,
     model: &M,
     speech: &impl Speech<M>,
     name: &impl Fn(&Operation<M::Action>) -> String,
     prose: &mut String,
-) {
+) -> Vec<&'a Operation<M::Action>> {
+    let mut told = Vec::new();
     let wrote_it = |other: &Operation<M::Action>| speech.is_source(&reader.action, &other.action);
     for source in part.iter().filter(|other| wrote_it(other)) {
-        let overwriting = part.iter().find(|other| {
+        let overwriting = part.iter().filter(|other| {
             model.nature(&other.action) != Nature::Pure
                 && !wrote_it(other)
-                && source.precedes(other)
                 && other.precedes(reader)
         });
-        let _ = match overwriting {
-            Some(other) => writeln!(
-                prose,
-                "What it saw can come from {}, but {} came after that and returned before it was \
-                 invoked.",
-                name(source),
-                name(other)
-            ),
-            None => writeln!(prose, "What it saw can come from {}.", name(source)),
+        let after_source =
+            overwriting.map(|other| (other, source.precedes(other))).find(|(other, in_time)| {
+                *in_time || because::always_before(part, source, other, reader, model)
+            });
+        let Some((other, in_time)) = after_source else {
+            let _ = writeln!(prose, "What it saw can come from {}.", name(source));
+            continue;
         };
+        let [source_name, other_name] = [source, other].map(name);
+        let why = match source.returned {
+            Some(returned) if in_time => {
+                format!(
+                    "that returned at {returned}, before the other was invoked at {}",
+                    other.invoked
+                )
+            }
+            Some(_) | None => "that comes first in every order that explains the others".to_owned(),
+        };
+        let _ = writeln!(
+            prose,
+            "It must come after {other_name}, because that returned at {}, before it was invoked \
+             at {}; but before {other_name}, because it saw what {source_name} wrote, and {why}.",
+            other.returned.unwrap_or(other.invoked),
+            reader.invoked
+        );
+        told.push(other);
     }
+    told
 }
 
 /// Lists the operations of a counterexample, one per line.
@@ -260,14 +295,14 @@ fn overlaps(fault_start: u64, fault_end: u64, start: u64, end: u64) -> bool {
 
 /// A fault from its start to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Band {
-    label: String,
-    start: u64,
-    end: u64,
+pub(crate) struct Band {
+    pub(crate) label: String,
+    pub(crate) start: u64,
+    pub(crate) end: u64,
 }
 
 /// Pairs the starts and ends of faults; what never ended lasts.
-fn bands(faults: &[Fault]) -> Vec<Band> {
+pub(crate) fn bands(faults: &[Fault]) -> Vec<Band> {
     let mut bands: Vec<Band> = Vec::new();
     for fault in faults {
         let node = fault.node.map_or(String::new(), |node| format!(" node {node}"));

@@ -21,7 +21,8 @@
 //! step is and [`models`] has ready ones, [`search`] decides one partition, [`checker`] a whole
 //! history, [`replay`] checks the evidence for *legal*, [`levels`] decides others than linearizability, [`format`](mod@format) reads files, [`shrink`]
 //! and [`explain`] make the evidence for *illegal* readable;
-//! [`judge`](mod@judge) does all of it.
+//! [`judge`](mod@judge) does all of it, [`ambiguity`] says what a legal verdict may hide, [`page`] draws it.
+//! [`generate`](mod@generate) makes histories.
 //!
 //! Architecture invariant: this crate knows no database, no network and no other crate of this
 //! workspace; an oracle that shares code with the accused proves little.
@@ -55,6 +56,12 @@ pub mod shrink;
 pub mod explain;
 
 pub mod judge;
+
+pub mod ambiguity;
+
+pub mod generate;
+
+pub mod page;
 
 pub use checker::{
     Budget, Cost, Illegal, Legal, Ruling, Undecided, Verdict, check, check_and_count,

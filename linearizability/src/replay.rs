@@ -1,6 +1,8 @@
 //! Replays a linearization: the evidence for *legal*, checked by code that shares nothing with the
 //! search and states each model's semantics a second time, as plainly as possible.
 
+mod objects;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -76,6 +78,38 @@ pub fn replay<A: Perform>(history: &[Operation<A>], order: &[usize]) -> Result<(
     }
 }
 
+/// Checks that `order` is a sequential order of `history`: as [`replay`], but with the order of
+/// each process in the place of real time.
+///
+/// # Errors
+/// Names the first rule that it breaks.
+pub fn replay_by_process<A: Perform>(
+    history: &[Operation<A>],
+    order: &[usize],
+) -> Result<(), ReplayError> {
+    let mut placed = vec![false; history.len()];
+    let mut whole = A::Whole::default();
+    // The known operation of each process that was invoked last among those placed.
+    let mut last: BTreeMap<u64, usize> = BTreeMap::new();
+    for at in order.iter().copied() {
+        let operation = history.get(at).ok_or(ReplayError::Beyond(at))?;
+        if std::mem::replace(&mut placed[at], true) {
+            return Err(ReplayError::Twice(at));
+        }
+        if operation.is_known()
+            && let Some(earlier) = last.insert(operation.process, at)
+            && history[earlier].invoked > operation.invoked
+        {
+            return Err(ReplayError::Disorder { earlier, later: at });
+        }
+        if !operation.action.perform(&mut whole) {
+            return Err(ReplayError::Contradiction(at));
+        }
+    }
+    let missing = |at: &usize| history[*at].is_known() && !placed[*at];
+    (0..history.len()).find(missing).map_or(Ok(()), |missing| Err(ReplayError::Missing(missing)))
+}
+
 impl Perform for CellAction {
     type Whole = BTreeMap<Token, Token>;
 
@@ -123,6 +157,17 @@ impl Perform for KeyValueAction {
             KeyValueCall::Append { value } => {
                 text.push_str(value);
                 true
+            }
+            KeyValueCall::Delete => {
+                text.clear();
+                true
+            }
+            KeyValueCall::Cas { from, to, applied } => {
+                let holds = Arc::as_ref(from) == text;
+                if *applied {
+                    to.as_ref().clone_into(text);
+                }
+                holds == *applied
             }
         }
     }

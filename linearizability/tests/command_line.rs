@@ -85,8 +85,7 @@ fn an_illegal_history_is_exit_1_with_the_operations_that_show_it() {
 
     get -> 7 by process 1 (line 9), which returned at 50.
     Whatever order the operations before took effect in, key k1 could just before that only hold 8.
-    It must come after put 8 by process 0 (line 7), which returned at 40, before it was invoked at 41.
-    What it saw can come from put 7 by process 0 (line 3), but put 8 by process 0 (line 7) came after that and returned before it was invoked.
+    It must come after put 8 by process 0 (line 7), because that returned at 40, before it was invoked at 41; but before put 8 by process 0 (line 7), because it saw what put 7 by process 0 (line 3) wrote, and that returned at 20, before the other was invoked at 30.
 
     process 0    |-- put 7 --| |-- put 8 --|
     process 1                                |== get -> 7 ==|
@@ -118,6 +117,7 @@ fn the_json_document_has_every_field() {
         assert_eq!(history["level"], "linearizable");
         assert_eq!(history["verdict"], verdict);
         assert!(history["seconds"].is_f64() && history["cpu_seconds"].is_f64());
+        assert!(history["peak_bytes"].as_u64().unwrap() > 0);
         assert!(history["operations"].is_u64() && history["unknown"].is_u64());
     }
     assert_eq!(histories[0]["reason"], serde_json::Value::Null);
@@ -249,17 +249,18 @@ fn the_same_holds_for_the_other_formats() {
         (
             "item",
             String::new(),
-            "no history in a known format; expected json-lines, jepsen-log or porcupine",
+            "no history in a known format; expected one of json-lines, jepsen-log, jepsen-edn, \
+             porcupine, binary",
         ),
         (
             "item",
             "INFO  jepsen.util - 0\t:invoke\t:read\tnil".to_owned(),
-            "line 1: unknown f \"read\"; expected a register; this format has no items",
+            "line 1: unknown f \"read\"; expected get, put, delete or put_if",
         ),
         (
             "cas-register",
             "INFO  jepsen.util - 0\t:invoke\t:cas\t[1 ".to_owned(),
-            "line 1: line ends in the middle; expected a value; the file may be truncated",
+            "line 1: ends in the middle; expected a value; the file may be truncated",
         ),
         (
             "register",
@@ -276,11 +277,28 @@ fn the_same_holds_for_the_other_formats() {
             "{:process 0, :type :invoke, :f :get, :key \"7".to_owned(),
             "line 1: line ends in the middle; expected a closing quote; the file may be truncated",
         ),
-        ("kv", invoke.to_owned(), "model kv reads format porcupine, this is json-lines"),
+        ("kv", invoke.to_owned(), "line 1: value is 1; expected a text"),
+        (
+            "register",
+            "[{:process 0, :type :invoke, :f :read}\n {:process 0, :type :ok, :f :read, :value [1]}"
+                .to_owned(),
+            "line 2: value is [1]; expected a whole number, a text or null",
+        ),
+        (
+            "register",
+            "[{:process 0, :type :invoke, :f :read}\n".to_owned(),
+            "line 2: ends in the middle; expected a closing bracket; the file may be truncated",
+        ),
+        (
+            "list-append",
+            r#"{"process":0,"type":"invoke","f":"txn","value":[["append","x"]],"time":1}"#.to_owned(),
+            "line 1: value is [\"append\",\"x\"]; expected [\"append\", key, value] or [\"r\", key, \
+             values]",
+        ),
         (
             "item",
-            "{:process 0, :type :invoke, :f :get, :key \"7\", :value nil}".to_owned(),
-            "format porcupine needs model kv",
+            "{:process 0, :type :invoke, :f :append, :key \"7\", :value \"x\"}".to_owned(),
+            "line 1: unknown f \"append\"; expected get, put, delete or put_if",
         ),
     ];
     assert_refused(&cases);
@@ -342,7 +360,8 @@ fn unusable_arguments_are_exit_2() {
     let code = |arguments: &[&str]| lincheck(arguments, "").status.code();
     assert_eq!(code(&["check", "--model", "item", "no/such/file"]), Some(2));
     assert_eq!(code(&["check", "--model", "nonsense", "-"]), Some(2));
-    assert_eq!(code(&["check", "-"]), Some(2));
+    assert_eq!(code(&["check", "-"]), Some(2), "nothing comes in");
+    assert_eq!(code(&["check", "--model", "item", "--level", "serializable", "-"]), Some(2));
     assert_eq!(code(&["check", "--model", "item"]), Some(2));
     assert_eq!(code(&["check", "--model", "item", "--timeout", "soon", "-"]), Some(2));
     assert_eq!(code(&["check", "--help"]), Some(0));

@@ -1,7 +1,9 @@
-//! The key-value model against a brute-force oracle: appends and puts of few texts, unknown
-//! outcomes, equal times. Here an operation can be hidden by a put but not by an append.
+//! The key-value model against a brute-force oracle: appends, puts, deletes and
+//! compare-and-sets of few texts, unknown outcomes, equal times. Here an operation can be hidden by a put but not by an append.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use std::sync::Arc;
 
 use lincheck::replay::replay;
 use lincheck::{KeyValue, KeyValueAction, KeyValueCall, Operation, Token, Verdict};
@@ -16,6 +18,11 @@ fn perform(text: &str, call: &KeyValueCall) -> Option<String> {
         KeyValueCall::Get { seen } => (**seen == *text).then(|| text.to_owned()),
         KeyValueCall::Put { value } => Some(value.to_string()),
         KeyValueCall::Append { value } => Some(format!("{text}{value}")),
+        KeyValueCall::Delete => Some(String::new()),
+        KeyValueCall::Cas { from, to, applied } if (**from == *text) == *applied => {
+            Some(if *applied { to.to_string() } else { text.to_owned() })
+        }
+        KeyValueCall::Cas { .. } => None,
     }
 }
 
@@ -54,12 +61,18 @@ fn history(draws: &[Draw]) -> Vec<Operation<KeyValueAction>> {
             0..=4 if lie < 70 => KeyValueCall::Get { seen: format!("{text}a").into() },
             0..=4 => KeyValueCall::Get { seen: text.as_str().into() },
             5..=7 => KeyValueCall::Append { value },
-            _ => KeyValueCall::Put { value },
+            8 => KeyValueCall::Put { value },
+            9 => KeyValueCall::Delete,
+            _ => {
+                let from: Arc<str> = if lie < 25 { "a".into() } else { text.as_str().into() };
+                let applied = unknown < 20 || *from == *text;
+                KeyValueCall::Cas { from, to: value, applied }
+            }
         };
         let changes = !matches!(call, KeyValueCall::Get { .. });
         if changes && (unknown >= 20 || lie % 2 == 0) {
             before.clone_from(&text);
-            text = perform(&text, &call).unwrap();
+            text = perform(&text, &call).unwrap_or(text);
         }
         calls[at] = Some(call);
     }
@@ -76,7 +89,7 @@ fn the_checker_agrees_with_trying_every_order() {
     let cases = std::env::var("LINCHECK_FUZZ_CASES").ok().and_then(|n| n.parse().ok());
     let cases: u32 = cases.unwrap_or(20_000);
     let config = Config { cases, failure_persistence: None, ..Config::default() };
-    let draw = (0..12_u64, 0..6_u64, 0..6_u64, 0..10_u8, 0..3_u8, 0..100_u8, 0..100_u8);
+    let draw = (0..12_u64, 0..6_u64, 0..6_u64, 0..12_u8, 0..3_u8, 0..100_u8, 0..100_u8);
     let illegal = std::cell::Cell::new(0_u32);
     TestRunner::new(config)
         .run(&prop::collection::vec(draw, 3..=7), |draws| {

@@ -6,7 +6,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use lincheck::format::{Format, Vocabulary, jepsen_log, porcupine};
+use lincheck::format::texts::Texts;
+use lincheck::format::{Format, Vocabulary, read_with};
 use lincheck::{Budget, Cell, KeyValue, Verdict, check};
 
 fn data(path: &str) -> PathBuf {
@@ -19,9 +20,10 @@ fn jepsen_logs_of_etcd_get_their_known_verdicts() {
     let (mut checked, mut seconds) = (0, 0.0);
     for line in verdicts.lines().filter(|line| line.contains(".log")) {
         let (file, expected) = line.split_once('\t').unwrap();
-        let text = fs::read_to_string(data("jepsen-etcd").join(file)).unwrap();
+        let text = fs::read(data("jepsen-etcd").join(file)).unwrap();
         assert_eq!(Format::detect(&text), Some(Format::JepsenLog));
-        let document = jepsen_log::read_register(&text, Vocabulary::CasRegister).unwrap();
+        let read = |each: &mut dyn FnMut(_, _) -> _| Format::JepsenLog.read(&text, each);
+        let document = read_with(&Vocabulary::CasRegister, read).unwrap();
         let start = Instant::now();
         let verdict = check(&document.operations, &Cell, &Budget::unlimited());
         seconds += start.elapsed().as_secs_f64();
@@ -42,9 +44,10 @@ fn key_value_histories_get_their_known_verdicts() {
     for (file, expected) in
         [("c01-ok", true), ("c01-bad", false), ("c10-ok", true), ("c10-bad", false)]
     {
-        let text = fs::read_to_string(data("kv").join(format!("{file}.txt"))).unwrap();
+        let text = fs::read(data("kv").join(format!("{file}.txt"))).unwrap();
         assert_eq!(Format::detect(&text), Some(Format::Porcupine));
-        let document = porcupine::read_key_values(&text).unwrap();
+        let read = |each: &mut dyn FnMut(_, _) -> _| Format::Porcupine.read(&text, each);
+        let document = read_with(&Texts, read).unwrap();
         let start = Instant::now();
         let verdict = check(&document.operations, &KeyValue, &Budget::unlimited());
         println!("{file} in {:.3} ms", start.elapsed().as_secs_f64() * 1e3);

@@ -18,7 +18,7 @@ use crate::history::Operation;
 const GAP: usize = 2;
 
 /// Draws the operations; `labels` stand inside their bars, `failing` is marked.
-pub(super) fn draw<A>(
+pub(crate) fn draw<A>(
     operations: &[Operation<A>],
     labels: &[String],
     failing: usize,

@@ -1,4 +1,4 @@
-//! The log text of a Jepsen run on one register.
+//! The log text of a Jepsen run.
 //!
 //! ```text
 //! INFO  jepsen.util - 4   :invoke   :cas   [1 0]
@@ -9,14 +9,34 @@
 //! arguments found another value there; whatever else fails had no effect. Lines of other loggers
 //! and of the nemesis are not events.
 
-use super::edn::{Edn, parse};
-use super::{Document, FormatError, Problem, Vocabulary};
-use crate::history::{Builder, Event};
-use crate::models::cell::{CellAction, CellCall, CellValue, Condition, PutIfOutcome};
-use crate::token::{Names, Token};
+use super::datum::Datum;
+use super::edn;
+use super::record::{Entry, Kind, Record};
+use super::{Document, FormatError, Problem, Vocabulary, read_with};
+use crate::models::cell::CellAction;
 
 /// What stands before an event.
-const MARK: &str = "jepsen.util - ";
+pub(super) const MARK: &str = "jepsen.util - ";
+
+/// Calls `each` for every event.
+///
+/// # Errors
+/// Names the first line that is wrong, or that `each` refuses.
+pub fn read(
+    text: &str,
+    each: &mut dyn FnMut(usize, Entry) -> Result<(), Problem>,
+) -> Result<(), FormatError> {
+    for (line, content) in text.lines().enumerate().map(|(at, line)| (at + 1, line)) {
+        let Some((_, event)) = content.split_once(MARK) else { continue };
+        if event.trim_start().starts_with(':') {
+            continue; // the nemesis speaks
+        }
+        let record = record(event, line as u64);
+        let entry = record.map(Entry::Event);
+        entry.and_then(|entry| each(line, entry)).map_err(|problem| problem.at(line))?;
+    }
+    Ok(())
+}
 
 /// Reads a history on one register.
 ///
@@ -26,30 +46,10 @@ pub fn read_register(
     text: &str,
     vocabulary: Vocabulary,
 ) -> Result<Document<CellAction>, FormatError> {
-    let mut names = Names::default();
-    let mut builder = Builder::default();
-    for (line, content) in text.lines().enumerate().map(|(at, line)| (at + 1, line)) {
-        let Some((_, event)) = content.split_once(MARK) else { continue };
-        if event.trim_start().starts_with(':') {
-            continue; // the nemesis speaks
-        }
-        read_line(event, line, vocabulary, &mut names, &mut builder)
-            .map_err(|problem| problem.at(line))?;
-    }
-    let operations = builder.finish();
-    if operations.is_empty() {
-        return Err(Problem::Empty.at(1));
-    }
-    Ok(Document { operations, names, faults: Vec::new() })
+    read_with(&vocabulary, |each| read(text, each))
 }
 
-fn read_line(
-    event: &str,
-    line: usize,
-    vocabulary: Vocabulary,
-    names: &mut Names,
-    builder: &mut Builder<CellAction>,
-) -> Result<(), Problem> {
+fn record(event: &str, line: u64) -> Result<Record, Problem> {
     let mut words = event.split_whitespace();
     let field = |found: Option<&str>, field, expected| Problem::Field {
         field,
@@ -60,77 +60,23 @@ fn read_line(
     let process: u64 =
         process.parse().map_err(|_| field(Some(process), "process", "a whole number from 0"))?;
     let (kind, f) = (words.next(), words.next());
+    let f = f
+        .and_then(|f| f.strip_prefix(':'))
+        .ok_or_else(|| field(f, "f", "the name of an operation, such as :read"))?;
+    let kind = kind
+        .and_then(|kind| Kind::of(kind.strip_prefix(':')?))
+        .ok_or_else(|| field(kind, "type", ":invoke, :ok, :fail or :info"))?;
     let value = words.collect::<Vec<_>>().join(" ");
     if value.is_empty() {
         return Err(field(None, "value", "nil, a number, [from to] or a reason"));
     }
-    let value = parse(&value).map_err(Problem::Syntax)?;
-    let f =
-        f.and_then(|f| f.strip_prefix(':')).ok_or_else(|| field(f, "f", ":read, :write, :cas"))?;
-    let event = match kind {
-        Some(":invoke") => Event::Invoke(action(f, &value, vocabulary, names)?),
-        Some(":ok") => Event::Return(action(f, &value, vocabulary, names)?),
-        Some(":fail") => match (f, &value) {
-            ("cas", Edn::Vector(_)) => {
-                Event::Return(refused(action(f, &value, vocabulary, names)?))
-            }
-            _ => Event::Fail,
-        },
-        Some(":info") => Event::Unknown,
-        kind => return Err(field(kind, "type", ":invoke, :ok, :fail or :info")),
+    let value = edn::parse(&value).map_err(|error| Problem::Syntax(error.message))?;
+    let refused = kind == Kind::Fail && f == "cas" && matches!(value, Datum::Vector(_));
+    let (kind, more) = if refused {
+        (Kind::Ok, vec![("failed".to_owned(), Datum::Bool(true))])
+    } else {
+        (kind, Vec::new())
     };
-    Ok(builder.event(process, line as u64, line, event)?)
-}
-
-fn action(
-    f: &str,
-    value: &Edn,
-    vocabulary: Vocabulary,
-    names: &mut Names,
-) -> Result<CellAction, Problem> {
-    let wrong = |expected| Problem::Field { field: "value", found: format!("{value:?}"), expected };
-    let call = match (f, vocabulary) {
-        ("read", Vocabulary::Register | Vocabulary::CasRegister) => {
-            let seen = token(value, names).ok_or_else(|| wrong("nil or a number"))?;
-            CellCall::Get { seen }
-        }
-        ("write", Vocabulary::Register | Vocabulary::CasRegister) => {
-            let value = token(value, names).flatten().ok_or_else(|| wrong("a number"))?;
-            CellCall::Put { value }
-        }
-        ("cas", Vocabulary::CasRegister) => {
-            let Edn::Vector(pair) = value else { return Err(wrong("[from to]")) };
-            let [from, to] = pair.as_slice() else { return Err(wrong("[from to]")) };
-            let from = token(from, names).ok_or_else(|| wrong("[from to]"))?;
-            let value = token(to, names).flatten().ok_or_else(|| wrong("[from to]"))?;
-            let condition = from.map_or(Condition::EqualsNil, Condition::Equals);
-            CellCall::PutIf { condition, value, outcome: PutIfOutcome::Applied }
-        }
-        _ => {
-            let expected = match vocabulary {
-                Vocabulary::Item => "a register; this format has no items",
-                Vocabulary::Register | Vocabulary::CasRegister => vocabulary.expected(),
-            };
-            return Err(Problem::UnknownF { found: f.to_owned(), expected });
-        }
-    };
-    Ok(CellAction { key: Token::from(0), call })
-}
-
-fn refused(action: CellAction) -> CellAction {
-    match action.call {
-        CellCall::PutIf { condition, value, .. } => {
-            CellAction::put_if(action.key, condition, value, PutIfOutcome::Refused { old: None })
-        }
-        CellCall::Get { .. } | CellCall::Put { .. } | CellCall::Delete => action,
-    }
-}
-
-fn token(value: &Edn, names: &mut Names) -> Option<CellValue> {
-    match value {
-        Edn::Nil => Some(None),
-        Edn::Number(number) => Some(Some(Token::from(*number))),
-        Edn::Text(text) => Some(Some(names.token(text))),
-        Edn::Keyword(_) | Edn::Vector(_) | Edn::Map(_) => None,
-    }
+    let (f, value) = (Some(f.to_owned()), Some(value));
+    Ok(Record { process, kind, time: line, f, key: None, value, more })
 }

@@ -1,13 +1,36 @@
-//! Reads histories from text: JSON lines, Jepsen's log text, Porcupine's key-value text.
+//! Reads histories from files, and writes them.
+//!
+//! A reader ([`json_lines`], [`jepsen_edn`], [`jepsen_log`], [`binary`]) knows how a file is
+//! written, and tells [`Entry`](record::Entry) after entry; a [`Dialect`](dialect::Dialect) knows
+//! what the names and values mean to a model ([`cells`], [`texts`], [`objects`]). Any reader goes
+//! with any dialect. [`transactions`] are read apart, since theirs are several operations in one.
+//!
+//! Whatever stands in a file, reading it never panics; errors name the line and what was expected.
 
+pub mod datum;
 pub mod edn;
+pub mod record;
+
+pub mod binary;
+pub mod jepsen_edn;
 pub mod jepsen_log;
 pub mod json_lines;
 pub mod porcupine;
 
+pub mod dialect;
+
+pub mod cells;
+pub mod objects;
+pub mod siblings;
+pub mod texts;
+pub mod transactions;
+
+pub use cells::Vocabulary;
+pub use dialect::{Dialect, read_with};
+
 use crate::history::{EventError, Operation};
-use crate::models::cell::CellCall;
 use crate::token::Names;
+use dialect::Each;
 
 /// A history as read from a file.
 #[derive(Clone, Debug)]
@@ -40,20 +63,38 @@ pub enum Format {
     JsonLines,
     /// `INFO  jepsen.util - 0 :invoke :read nil`.
     JepsenLog,
-    /// `{:process 0, :type :invoke, :f :get, :key "0", :value nil}`.
+    /// EDN maps, in a vector or one after the other; see [`jepsen_edn`].
+    JepsenEdn,
+    /// `{:process 0, :type :invoke, :f :get, :key "0", :value nil}`: EDN maps, one per line.
     Porcupine,
+    /// See [`binary`].
+    Binary,
 }
 
 impl Format {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::JsonLines, Self::JepsenLog, Self::JepsenEdn, Self::Porcupine, Self::Binary];
+
     /// Guesses from the content; nothing if it is none of these.
     #[must_use]
-    pub fn detect(text: &str) -> Option<Self> {
-        text.lines().map(str::trim).filter(|line| !line.is_empty()).find_map(|line| {
-            if line.starts_with("{:") {
+    pub fn detect(bytes: &[u8]) -> Option<Self> {
+        if bytes.starts_with(&binary::MAGIC) {
+            return Some(Self::Binary);
+        }
+        let lines = bytes.split(|byte| *byte == b'\n');
+        lines.map(<[u8]>::trim_ascii).find_map(|line| {
+            let starts = |prefix: &str| line.starts_with(prefix.as_bytes());
+            if starts("{:process") && line.windows(5).any(|it| it == b":key ") {
                 Some(Self::Porcupine)
-            } else if line.starts_with('{') {
+            } else if starts("{:") || starts("[{:") || starts("#") || line == b"[" {
+                Some(Self::JepsenEdn)
+            } else if starts("{") {
                 Some(Self::JsonLines)
-            } else if line.contains("jepsen.util - ") {
+            } else if line
+                .windows(jepsen_log::MARK.len())
+                .any(|it| it == jepsen_log::MARK.as_bytes())
+            {
                 Some(Self::JepsenLog)
             } else {
                 None
@@ -67,53 +108,44 @@ impl Format {
         match self {
             Self::JsonLines => "json-lines",
             Self::JepsenLog => "jepsen-log",
+            Self::JepsenEdn => "jepsen-edn",
             Self::Porcupine => "porcupine",
-        }
-    }
-}
-
-/// Which operations a file for a [`Cell`](crate::Cell) may contain, and their names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Vocabulary {
-    /// `read`, `write`.
-    Register,
-    /// `read`, `write`, `cas`.
-    CasRegister,
-    /// `get`, `put`, `delete`, `put_if`.
-    Item,
-}
-
-impl Vocabulary {
-    /// What this vocabulary calls an operation.
-    #[must_use]
-    pub const fn name(self, call: CellCall) -> &'static str {
-        match (self, call) {
-            (Self::Item, CellCall::Get { .. }) => "get",
-            (Self::Item, CellCall::Put { .. }) => "put",
-            (Self::Item, CellCall::PutIf { .. }) => "put_if",
-            (_, CellCall::Get { .. }) => "read",
-            (_, CellCall::Put { .. }) => "write",
-            (_, CellCall::PutIf { .. }) => "cas",
-            (_, CellCall::Delete) => "delete",
+            Self::Binary => "binary",
         }
     }
 
-    /// The names, as an error message lists them.
-    #[must_use]
-    pub const fn expected(self) -> &'static str {
+    /// Calls `each` for every entry of a file in this format.
+    ///
+    /// # Errors
+    /// Names the first line that is wrong, or that `each` refuses.
+    pub fn read(self, bytes: &[u8], each: Each<'_>) -> Result<(), FormatError> {
+        if self == Self::Binary {
+            return binary::read(bytes, each);
+        }
+        let text = text(bytes)?;
         match self {
-            Self::Register => "read or write",
-            Self::CasRegister => "read, write or cas",
-            Self::Item => "get, put, delete or put_if",
+            Self::JsonLines => json_lines::read(text, each),
+            Self::JepsenLog => jepsen_log::read(text, each),
+            Self::JepsenEdn | Self::Porcupine | Self::Binary => jepsen_edn::read(text, each),
         }
     }
 }
 
-/// Why a text is no history.
+/// The bytes as text, without the mark that some editors put before it.
+fn text(bytes: &[u8]) -> Result<&str, FormatError> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let good = &bytes[..error.valid_up_to()];
+        let line = good.split(|byte| *byte == b'\n').count();
+        Problem::Syntax("not UTF-8 text".to_owned()).at(line)
+    })?;
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
+}
+
+/// Why a file is no history.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {problem}")]
 pub struct FormatError {
-    /// The line, counted from 1.
+    /// The line, counted from 1; in a binary file the entry.
     pub line: usize,
     /// What is wrong with it, and what was expected.
     pub problem: Problem,

@@ -1,4 +1,5 @@
-//! Texts under keys: get, put, append. A key that was never written holds the empty text.
+//! Texts under keys: get, put, append, delete, compare-and-set. A key that was never written, or
+//! was deleted, holds the empty text.
 
 use std::sync::Arc;
 
@@ -36,6 +37,17 @@ pub enum KeyValueCall {
         /// What is added.
         value: Arc<str>,
     },
+    /// Make the text empty.
+    Delete,
+    /// Replace the text if it is the expected one.
+    Cas {
+        /// The expected text.
+        from: Arc<str>,
+        /// The new text.
+        to: Arc<str>,
+        /// Whether it was replaced. True if the outcome is unknown.
+        applied: bool,
+    },
 }
 
 impl Model for KeyValue {
@@ -57,19 +69,24 @@ impl Model for KeyValue {
             KeyValueCall::Put { value } => Some(value.clone()),
             KeyValueCall::Append { value } if value.is_empty() => Some(state.clone()),
             KeyValueCall::Append { value } => Some([&**state, &**value].concat().into()),
+            KeyValueCall::Delete => Some(self.initial()),
+            KeyValueCall::Cas { from, to, applied: true } => (from == state).then(|| to.clone()),
+            KeyValueCall::Cas { from, .. } => (from != state).then(|| state.clone()),
         }
     }
 
     fn nature(&self, action: &KeyValueAction) -> Nature {
-        match action.call {
-            KeyValueCall::Get { .. } => Nature::Pure,
-            KeyValueCall::Put { .. } => Nature::Constant,
+        match &action.call {
+            KeyValueCall::Get { .. } | KeyValueCall::Cas { applied: false, .. } => Nature::Pure,
+            KeyValueCall::Put { .. } | KeyValueCall::Delete => Nature::Constant,
             KeyValueCall::Append { .. } => Nature::Total,
+            KeyValueCall::Cas { from, to, .. } if from == to => Nature::Pure,
+            KeyValueCall::Cas { .. } => Nature::Partial,
         }
     }
 
     fn depends(&self, dependent: &KeyValueAction, writer: &KeyValueAction) -> bool {
-        matches!(dependent.call, KeyValueCall::Get { .. })
-            && !matches!(writer.call, KeyValueCall::Get { .. })
+        matches!(dependent.call, KeyValueCall::Get { .. } | KeyValueCall::Cas { .. })
+            && self.nature(writer) != Nature::Pure
     }
 }

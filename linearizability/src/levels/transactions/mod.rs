@@ -33,6 +33,7 @@
 //! version, a transaction that contradicts itself) is reported first; see [`AnomalyClass`].
 
 pub mod anomaly;
+pub mod judgement;
 pub mod list_append;
 pub mod read_write;
 pub mod replay;

@@ -86,7 +86,7 @@ impl Versions {
     /// The position of a version, found at once where numbers have no gaps.
     fn find(&self, key: u32, number: u64) -> Option<u32> {
         let (start, end) = (self.starts[key as usize], self.starts[key as usize + 1]);
-        let direct = u64::from(start) + number;
+        let direct = u64::from(start).saturating_add(number);
         if direct < u64::from(end) {
             let at = u32::try_from(direct).expect("less than a 32-bit end");
             if self.numbers[at as usize] == number {

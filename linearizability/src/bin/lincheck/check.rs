@@ -1,0 +1,315 @@
+//! `check` and `explain`: many inputs, one line for each, and the evidence.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal as _};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use lincheck::Budget;
+use lincheck::judge::Finding;
+
+use crate::names::{FormatName, LevelName, ModelName};
+use crate::output::{complain, progress, read, say};
+use crate::report::{as_json, as_junit};
+use crate::subject::{Answer, Question, decide};
+
+#[derive(Args)]
+pub(crate) struct Common {
+    /// What the operations claim to have used; found out from their names if not given
+    #[arg(long, value_enum)]
+    model: Option<ModelName>,
+    /// What the history is asked for; linearizable for objects, strict-serializable for transactions
+    #[arg(long, value_enum)]
+    level: Option<LevelName>,
+    /// How the files are written; found out from their content if not given
+    #[arg(long, value_enum)]
+    format: Option<FormatName>,
+    /// Give up on a file after this time: it is undecided
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    timeout: Option<Duration>,
+    /// Give up on a file when the searches hold this much: it is undecided (K, M, G: 1024s)
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    max_memory: Option<u64>,
+    /// How many keys are searched at once; as many as there are processors if not given
+    #[arg(long, value_name = "NUMBER")]
+    threads: Option<NonZeroUsize>,
+    /// Write a page to look at, PATH.html, or a directory of pages, one for each file
+    #[arg(long, value_name = "PATH")]
+    html: Option<PathBuf>,
+    /// Histories; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    common: Common,
+    /// Print one JSON document instead
+    #[arg(long)]
+    json: bool,
+    /// Write the verdicts as XML in the form of the tool `JUnit`, too
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Say on standard error which file is being decided; that is so on a terminal anyway
+    #[arg(long)]
+    progress: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Explain {
+    #[command(flatten)]
+    common: Common,
+}
+
+/// One file, decided or refused.
+pub(crate) struct Checked {
+    pub(crate) file: String,
+    pub(crate) result: Result<Decided, String>,
+}
+
+/// One file, decided.
+pub(crate) struct Decided {
+    pub(crate) answer: Answer,
+    /// Processor time of the verdict with its evidence.
+    pub(crate) cpu_seconds: f64,
+    /// The most memory that this process had until then.
+    pub(crate) peak_bytes: u64,
+}
+
+impl Decided {
+    pub(crate) fn verdict(&self) -> &'static str {
+        self.answer.judgement.finding.name()
+    }
+}
+
+/// How things are said.
+#[derive(Clone, Copy, PartialEq)]
+enum Telling {
+    Nothing,
+    Lines,
+    AllEvidence,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+fn bytes(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let factor = match text[digits.len()..].to_ascii_uppercase().as_str() {
+        "" | "B" => 1,
+        "K" | "KB" | "KIB" => 1 << 10,
+        "M" | "MB" | "MIB" => 1 << 20,
+        "G" | "GB" | "GIB" => 1_u64 << 30,
+        _ => return Err("expected a number of bytes, such as 256M".to_owned()),
+    };
+    let number: u64 =
+        digits.parse().map_err(|_| "expected a number of bytes, such as 256M".to_owned())?;
+    number.checked_mul(factor).ok_or("more than 64 bits".to_owned())
+}
+
+/// Runs `check`; the exit code.
+pub(crate) fn run(arguments: &Check) -> u8 {
+    let telling = if arguments.json { Telling::Nothing } else { Telling::Lines };
+    let loud = arguments.progress || io::stderr().is_terminal() && !io::stdout().is_terminal();
+    let (checked, mut told) = check_all(&arguments.common, telling, loud);
+    if arguments.json {
+        let mut document = as_json(&checked).to_string();
+        document.push('\n');
+        told = told.and(say(&document).map_err(stdout_failed));
+    }
+    if let Some(path) = &arguments.junit {
+        told = told.and(write(path, &as_junit(&checked)));
+    }
+    finish(&checked, told)
+}
+
+/// Runs `explain`; the exit code.
+pub(crate) fn explain(arguments: &Explain) -> u8 {
+    let (checked, told) = check_all(&arguments.common, Telling::AllEvidence, false);
+    finish(&checked, told)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the form that map_err takes")]
+fn stdout_failed(error: io::Error) -> String {
+    format!("cannot write to standard output: {error}")
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn check_all(common: &Common, telling: Telling, loud: bool) -> (Vec<Checked>, Result<(), String>) {
+    let threads = common.threads.or(std::thread::available_parallelism().ok());
+    let budget = Budget { time: common.timeout, memory: common.max_memory, ..Budget::unlimited() };
+    let question = Question {
+        model: common.model,
+        level: common.level.map(LevelName::level),
+        format: common.format.map(FormatName::format),
+        budget: budget.with_threads(threads.unwrap_or(NonZeroUsize::MIN)),
+        page: common.html.is_some(),
+        evidence: telling == Telling::AllEvidence,
+    };
+    let mut checked = Vec::new();
+    let mut told = common.html.as_deref().map_or(Ok(()), |path| pages_go_to(path, common));
+    if told.is_err() {
+        return (checked, told);
+    }
+    for (number, file) in common.files.iter().enumerate() {
+        if loud {
+            progress(&format!("{} of {}: {file}", number + 1, common.files.len()));
+        }
+        let result = check_file(file, &question).map_err(|error| format!("{file}: {error}"));
+        let mut one = Checked { file: file.clone(), result };
+        if let Ok(decided) = &mut one.result
+            && let (Some(path), Some(page)) = (&common.html, decided.answer.page.take())
+        {
+            told = told.and(write(&page_of(path, file, number), &page));
+        }
+        told = told.and(tell(&one, telling));
+        checked.push(one);
+    }
+    (checked, told)
+}
+
+/// A path that ends with `.html` is the page of one file, any other a directory of pages.
+fn pages_go_to(path: &Path, common: &Common) -> Result<(), String> {
+    if !is_page(path) {
+        return std::fs::create_dir_all(path)
+            .map_err(|error| format!("{}: {error}", path.display()));
+    }
+    match common.files.len() {
+        1 => Ok(()),
+        files => {
+            Err(format!("{} is one page for {files} files; expected a directory", path.display()))
+        }
+    }
+}
+
+fn is_page(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "html")
+}
+
+fn page_of(path: &Path, file: &str, number: usize) -> PathBuf {
+    if is_page(path) {
+        return path.to_owned();
+    }
+    let name = Path::new(file).file_name().map(|name| name.to_string_lossy().into_owned());
+    path.join(format!("{:03}-{}.html", number + 1, name.unwrap_or_default()))
+}
+
+/// A violation that was found stands, whatever else went wrong.
+fn exit_code(checked: &[Checked]) -> u8 {
+    let found = |one: &Checked| one.result.as_ref().ok().map(Decided::verdict);
+    if checked.iter().any(|one| found(one) == Some("illegal")) {
+        1
+    } else if checked.iter().any(|one| one.result.is_err()) {
+        2
+    } else if checked.iter().any(|one| found(one) == Some("undecided")) {
+        3
+    } else {
+        0
+    }
+}
+
+fn finish(checked: &[Checked], told: Result<(), String>) -> u8 {
+    let code = exit_code(checked);
+    match told {
+        Ok(()) => code,
+        Err(error) => {
+            complain(&error);
+            // Whoever waits for a verdict must not take silence for one.
+            if code == 1 { 1 } else { 2 }
+        }
+    }
+}
+
+fn check_file(file: &str, question: &Question) -> Result<Decided, String> {
+    let bytes = read(file).map_err(|error| error.to_string())?;
+    let start = cpu_seconds();
+    let answer = decide(file, &bytes, question)?;
+    Ok(Decided { answer, cpu_seconds: cpu_seconds() - start, peak_bytes: peak_bytes() })
+}
+
+fn cpu_seconds() -> f64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    #[expect(clippy::cast_precision_loss, reason = "a process lives less than 2^52 seconds")]
+    let seconds = now.tv_sec as f64 + now.tv_nsec as f64 / 1e9;
+    seconds
+}
+
+/// What the kernel says; 0 where it says nothing.
+fn peak_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = peak.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1024
+}
+
+/// One line for a file, and the evidence. Errors go to standard error.
+fn tell(checked: &Checked, telling: Telling) -> Result<(), String> {
+    let decided = match &checked.result {
+        Ok(decided) => decided,
+        Err(error) => {
+            complain(error);
+            return Ok(());
+        }
+    };
+    if telling == Telling::Nothing {
+        return Ok(());
+    }
+    let Answer { model, level, judgement, warning, order, .. } = &decided.answer;
+    let level = if *level == model.level() { String::new() } else { format!("  {}", level.name()) };
+    let mut text = format!(
+        "{}  {}{level}  {} operations  {} unknown  {}  {:.3} s\n",
+        checked.file,
+        model.name(),
+        judgement.operations,
+        judgement.unknown,
+        judgement.finding.name(),
+        judgement.elapsed.as_secs_f64()
+    );
+    if let Some(warning) = warning {
+        let _ = writeln!(text, "  warning: {warning}");
+    }
+    match &judgement.finding {
+        Finding::Legal(_) => {
+            if let Some(order) = order {
+                let order = indent(order);
+                let _ = writeln!(text, "  took effect in this order, for example:\n\n{order}");
+            }
+        }
+        Finding::Undecided { reason } => {
+            let _ = writeln!(text, "  {reason}");
+        }
+        Finding::Illegal { first_line, listing, explanation, .. } => {
+            let [listing, prose, picture] =
+                [listing, &explanation.prose, &explanation.picture].map(|text| indent(text));
+            let first = if explanation.summary.starts_with("key ") && level.is_empty() {
+                format!(
+                    "  (nothing survives the return of line {first_line} in the whole history)\n"
+                )
+            } else {
+                String::new()
+            };
+            let summary = &explanation.summary;
+            let _ = writeln!(text, "  {summary}\n{first}\n{listing}\n{prose}\n{picture}");
+        }
+    }
+    say(&text).map_err(stdout_failed)
+}
+
+/// Every line four columns to the right.
+fn indent(text: &str) -> String {
+    let mut indented = String::new();
+    for line in text.lines() {
+        indented.push_str("    ");
+        indented.push_str(line);
+        indented.push('\n');
+    }
+    indented
+}

@@ -1,0 +1,331 @@
+//! One input with its model and level: from bytes to a judgement, and a page if one is wanted.
+
+use lincheck::ambiguity::Ambiguity;
+use lincheck::explain::{CellSpeech, KeyValueSpeech, ObjectSpeech, Speech};
+use lincheck::format::datum::Datum;
+use lincheck::format::record::{Entry, Kind};
+use lincheck::format::transactions as files;
+use lincheck::format::{Dialect, Document, Format, Problem, objects, read_with, siblings, texts};
+use lincheck::judge::{Finding, Judgement, judge};
+use lincheck::levels::session::{self, Guarantee};
+use lincheck::levels::transactions::judgement as transactions;
+use lincheck::levels::transactions::judgement::Judged;
+use lincheck::levels::transactions::{ListOperation, VersionedOperation};
+use lincheck::levels::{Level, convergence, sequential};
+use lincheck::models::{counter::Counter, mutex::Mutex, queue::Queue, set::Set};
+use lincheck::page::Page;
+use lincheck::replay::Perform;
+use lincheck::{Budget, Cell, CellAction, KeyValue, Model, Operation};
+
+use crate::names::ModelName;
+
+/// How an input is to be judged.
+pub(crate) struct Question {
+    /// Nothing: found out from the names of the operations.
+    pub(crate) model: Option<ModelName>,
+    /// Nothing: the model's own.
+    pub(crate) level: Option<Level>,
+    /// Nothing: found out from the content.
+    pub(crate) format: Option<Format>,
+    pub(crate) budget: Budget,
+    /// Whether a page is wanted.
+    pub(crate) page: bool,
+    /// Whether all evidence for legal verdicts is wanted, in words.
+    pub(crate) evidence: bool,
+}
+
+/// A judgement, and what goes with it.
+pub(crate) struct Answer {
+    pub(crate) model: ModelName,
+    pub(crate) level: Level,
+    pub(crate) judgement: Judgement,
+    pub(crate) warning: Option<String>,
+    pub(crate) page: Option<String>,
+    /// The linearization of a legal history, an operation on each line.
+    pub(crate) order: Option<String>,
+}
+
+/// Everything a model needs to answer.
+struct Asked<'a> {
+    question: &'a Question,
+    file: &'a str,
+    model: ModelName,
+    level: Level,
+}
+
+/// Judges one input.
+///
+/// # Errors
+/// Why it is no history, or none that can be judged so.
+pub(crate) fn decide(file: &str, bytes: &[u8], question: &Question) -> Result<Answer, String> {
+    let format = match question.format {
+        Some(format) => format,
+        None => Format::detect(bytes).ok_or_else(|| {
+            let names: Vec<&str> = Format::ALL.iter().map(|format| format.name()).collect();
+            format!("no history in a known format; expected one of {}", names.join(", "))
+        })?,
+    };
+    let model = match question.model {
+        Some(model) => model,
+        None => guess(format, bytes)?,
+    };
+    let level = question.level.unwrap_or(model.level());
+    let asked = Asked { question, file, model, level };
+    asked.by_model(format, bytes)
+}
+
+/// Events that are looked at to find out the model.
+const GUESS_FROM: usize = 1_000;
+
+/// The model whose operations these are.
+fn guess(format: Format, bytes: &[u8]) -> Result<ModelName, String> {
+    let mut names: Vec<String> = Vec::new();
+    let (mut appends, mut vectors, mut events) = (false, false, 0);
+    let read = format.read(bytes, &mut |_, entry| {
+        if let Entry::Event(record) = entry {
+            events += 1;
+            appends |= format!("{:?}", record.value).contains("\"append\"");
+            vectors |= record.kind == Kind::Ok && matches!(record.value, Some(Datum::Vector(_)));
+            names.extend(record.f.filter(|f| !names.contains(f)));
+        }
+        // Enough; the error is ours.
+        if events < GUESS_FROM { Ok(()) } else { Err(Problem::Empty) }
+    });
+    match read {
+        Err(error) if error.problem != Problem::Empty => return Err(error.to_string()),
+        _ => {}
+    }
+    if names.is_empty() {
+        return Err(Problem::Empty.to_string());
+    }
+    let has = |name: &str| names.iter().any(|it| it == name);
+    let among = |all: &[&str]| names.iter().all(|it| all.contains(&it.as_str()));
+    Ok(if has("txn") {
+        if appends { ModelName::ListAppend } else { ModelName::Versioned }
+    } else if format == Format::Porcupine || has("append") {
+        ModelName::Kv
+    } else if among(&["read", "write", "cas"]) {
+        ModelName::CasRegister
+    } else if among(&["get", "put", "delete", "put_if"]) {
+        ModelName::Item
+    } else if among(&["enqueue", "dequeue"]) {
+        ModelName::Queue
+    } else if among(&["acquire", "release"]) {
+        ModelName::Mutex
+    } else if has("remove") || has("contains") || vectors {
+        ModelName::Set
+    } else if among(&["add", "read"]) {
+        ModelName::Counter
+    } else {
+        return Err(format!(
+            "operations {} are of no one model; name it by --model",
+            names.join(", ")
+        ));
+    })
+}
+
+impl Asked<'_> {
+    fn by_model(&self, format: Format, bytes: &[u8]) -> Result<Answer, String> {
+        match self.model {
+            ModelName::Register | ModelName::CasRegister | ModelName::Item => {
+                self.cell(format, bytes)
+            }
+            ModelName::Kv => {
+                let document = read(&texts::Texts, format, bytes)?;
+                let warning = Ambiguity::of_texts(&document.operations).warning();
+                let speech = KeyValueSpeech { names: &document.names };
+                self.object(&document, &KeyValue, &speech, warning)
+            }
+            ModelName::Set if self.level == Level::Convergence => {
+                let document = read(&objects::Sets, format, bytes)?;
+                let speech = ObjectSpeech { names: &document.names };
+                Ok(self.converge(&document, |it| Speech::<Set>::action(&speech, it)))
+            }
+            ModelName::Set => {
+                let document = read(&objects::Sets, format, bytes)?;
+                self.object(&document, &Set, &ObjectSpeech { names: &document.names }, None)
+            }
+            ModelName::Queue => {
+                let document = read(&objects::Queues, format, bytes)?;
+                self.object(&document, &Queue, &ObjectSpeech { names: &document.names }, None)
+            }
+            ModelName::Mutex => {
+                let document = read(&objects::Mutexes, format, bytes)?;
+                self.object(&document, &Mutex, &ObjectSpeech { names: &document.names }, None)
+            }
+            ModelName::Counter => {
+                let document = read(&objects::Counters, format, bytes)?;
+                self.object(&document, &Counter, &ObjectSpeech { names: &document.names }, None)
+            }
+            ModelName::Siblings => self.siblings(format, bytes),
+            ModelName::ListAppend => self.transactions::<ListOperation>(format, bytes),
+            ModelName::Versioned => self.transactions::<VersionedOperation>(format, bytes),
+        }
+    }
+
+    fn cell(&self, format: Format, bytes: &[u8]) -> Result<Answer, String> {
+        let vocabulary = self.model.vocabulary().ok_or("not a cell")?;
+        let document: Document<CellAction> = read(&vocabulary, format, bytes)?;
+        let speech = CellSpeech { vocabulary, names: &document.names };
+        match self.level {
+            Level::Session(guarantee) => {
+                let asked = guarantee.map_or(Guarantee::ALL.to_vec(), |guarantee| vec![guarantee]);
+                let judgement = session::judge(&document, &asked, &speech);
+                Ok(self.with_page(judgement, &document, |it| {
+                    (speech.key(&it.action.key), speech.action(it))
+                }))
+            }
+            Level::Convergence => Ok(self.converge(&document, |it| speech.action(it))),
+            Level::Linearizable | Level::Sequential | Level::Transactions(_) => {
+                let warning = Ambiguity::of_cells(&document.operations).warning();
+                self.object(&document, &Cell, &speech, warning)
+            }
+        }
+    }
+
+    fn siblings(&self, format: Format, bytes: &[u8]) -> Result<Answer, String> {
+        if self.level != Level::Convergence {
+            return Err(self.unfit());
+        }
+        let document = read(&siblings::Siblings, format, bytes)?;
+        let names = &document.names;
+        let list = |values: &std::collections::BTreeSet<lincheck::Token>| {
+            let shown: Vec<String> =
+                values.iter().map(|value| names.show(*value).to_string()).collect();
+            format!("[{}]", shown.join(" "))
+        };
+        let say = |it: &Operation<convergence::SiblingAction>| match &it.action.call {
+            convergence::SiblingCall::Get { .. } if !it.is_known() => "get -> ?".to_owned(),
+            convergence::SiblingCall::Get { seen } => format!("get -> {}", list(seen)),
+            convergence::SiblingCall::Put { value, context } => {
+                format!("put {} for {}", names.show(*value), list(context))
+            }
+        };
+        Ok(self.converge(&document, say))
+    }
+
+    /// The error of a level that the model does not have.
+    fn unfit(&self) -> String {
+        format!("model {} has no level {}", self.model.name(), self.level.name())
+    }
+
+    fn done(&self, judgement: Judgement) -> Answer {
+        let Self { model, level, .. } = *self;
+        Answer { model, level, judgement, warning: None, page: None, order: None }
+    }
+
+    /// The title of the page, and the line below it.
+    fn heading(&self, judgement: &Judgement) -> (String, String) {
+        let verdict = format!(
+            "{}: {} ({}), {} operations, {} unknown",
+            self.model.name(),
+            judgement.finding.name(),
+            self.level.name(),
+            judgement.operations,
+            judgement.unknown
+        );
+        (self.file.to_owned(), verdict)
+    }
+
+    fn with_page<A>(
+        &self,
+        judgement: Judgement,
+        document: &Document<A>,
+        say: impl Fn(&Operation<A>) -> (String, String),
+    ) -> Answer {
+        let mut done = self.done(judgement);
+        if self.question.page {
+            let (title, verdict) = self.heading(&done.judgement);
+            let page = Page::new(title, verdict, &done.judgement, &document.faults);
+            done.page = Some(page.with_bars(&document.operations, say).render());
+        }
+        done
+    }
+
+    fn converge<A: convergence::Converge>(
+        &self,
+        document: &Document<A>,
+        say: impl Fn(&Operation<A>) -> String,
+    ) -> Answer {
+        let judgement = convergence::judge(document, &say);
+        self.with_page(judgement, document, |it| {
+            (document.names.show(it.action.key()).to_string(), say(it))
+        })
+    }
+
+    /// Linearizable or sequential.
+    fn object<M: Model>(
+        &self,
+        document: &Document<M::Action>,
+        model: &M,
+        speech: &impl Speech<M>,
+        warning: Option<String>,
+    ) -> Result<Answer, String>
+    where
+        M::Action: Perform,
+    {
+        let budget = &self.question.budget;
+        let judgement = match self.level {
+            Level::Linearizable => judge(document, model, speech, budget),
+            Level::Sequential => sequential::judge(document, model, speech, budget),
+            Level::Session(_) | Level::Convergence | Level::Transactions(_) => {
+                return Err(self.unfit());
+            }
+        };
+        let mut done = self.done(judgement);
+        if let Finding::Legal(order) = &done.judgement.finding {
+            done.warning = warning;
+            let line = |at: &usize| {
+                let it = &document.operations[*at];
+                let (line, process, key) = (it.index, it.process, model.key(&it.action));
+                let (key, action) = (speech.key(&key), speech.action(it));
+                format!("line {line:<6} process {process:<4} key {key}  {action}\n")
+            };
+            done.order = self.question.evidence.then(|| order.iter().map(line).collect());
+        }
+        if self.question.page {
+            let (title, verdict) = self.heading(&done.judgement);
+            let page = Page::of(title, verdict, &done.judgement, document, model, speech);
+            done.page = Some(page.render());
+        }
+        Ok(done)
+    }
+
+    fn transactions<O: Judged>(&self, format: Format, bytes: &[u8]) -> Result<Answer, String> {
+        let Level::Transactions(real_time) = self.level else { return Err(self.unfit()) };
+        let document =
+            files::read_with::<O>(|each| format.read(bytes, each)).map_err(|e| e.to_string())?;
+        let judgement =
+            transactions::judge(&document, real_time).map_err(|error| error.to_string())?;
+        let mut done = self.done(judgement);
+        if let Finding::Legal(order) = &done.judgement.finding
+            && self.question.evidence
+        {
+            let line = |at: &usize| {
+                let it = &document.transactions[*at];
+                let (line, process) = (it.line, it.process);
+                format!(
+                    "line {line:<6} process {process:<4} {}\n",
+                    transactions::words(&document, it)
+                )
+            };
+            done.order = Some(order.iter().map(line).collect());
+        }
+        if self.question.page {
+            let (title, verdict) = self.heading(&done.judgement);
+            let page = Page::new(title, verdict, &done.judgement, &document.faults);
+            let operations = transactions::as_operations(&document);
+            let page = page.with_bars(&operations, |it| (String::new(), it.action.clone()));
+            done.page = Some(page.render());
+        }
+        Ok(done)
+    }
+}
+
+fn read<D: Dialect>(
+    dialect: &D,
+    format: Format,
+    bytes: &[u8],
+) -> Result<Document<D::Action>, String> {
+    read_with(dialect, |each| format.read(bytes, each)).map_err(|error| error.to_string())
+}
