@@ -16,6 +16,8 @@ pub const MAGNITUDE_MAX: i64 = 125;
 pub const MAGNITUDE_MIN: i64 = -130;
 /// Longest expression text in bytes.
 pub const EXPRESSION_SIZE_MAX: usize = 4_096;
+/// Bytes of all placeholders of an expression with what they stand for.
+pub const SUBSTITUTIONS_SIZE_MAX: usize = 2 * 1_048_576;
 /// Operators and functions in one expression, at most.
 pub const OPERATORS_MAX: usize = 300;
 /// Steps of a condition program: each operator and each function is one.

@@ -14,7 +14,7 @@
 
 use crate::capacity::ReturnCapacity;
 use crate::key::{KeyError, push_partition, push_terminated};
-use crate::limits::{PARTITION_KEY_SIZE_MAX, SORT_KEY_SIZE_MAX};
+use crate::limits::{PARTITION_KEY_SIZE_MAX, SEGMENTS_MAX, SORT_KEY_SIZE_MAX};
 use crate::table::{Source, SourceKind};
 use crate::{
     AttributeValue, Condition, IndexName, Item, KeyAttribute, KeySchema, PackedItem, Projection,
@@ -87,11 +87,35 @@ pub enum Select {
 
 /// One of the equal parts of token space that parallel scans read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "(u32, u32)", into = "(u32, u32)")]
 pub struct Segment {
     /// Which part: below `total`.
     pub number: u32,
     /// How many parts, 1 to 1,000,000.
     pub total: u32,
+}
+
+impl TryFrom<(u32, u32)> for Segment {
+    type Error = SegmentError;
+
+    fn try_from((number, total): (u32, u32)) -> Result<Self, SegmentError> {
+        let fits = number < total && total <= SEGMENTS_MAX;
+        if fits { Ok(Self { number, total }) } else { Err(SegmentError { number, total }) }
+    }
+}
+
+impl From<Segment> for (u32, u32) {
+    fn from(segment: Segment) -> Self {
+        (segment.number, segment.total)
+    }
+}
+
+/// Why numbers are not a [`Segment`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("segment {number} of {total}: it must be below the total, which is {SEGMENTS_MAX} at most")]
+pub struct SegmentError {
+    number: u32,
+    total: u32,
 }
 
 impl Segment {
@@ -350,7 +374,9 @@ impl KeyCondition {
         if self.tests.len() == 1 {
             return Ok(range);
         }
-        let Some(sort) = &schema.sort else { return Err(ReadError::KeyConditionNotSupported) };
+        let Some(sort) = schema.sort.as_ref().filter(|_| self.tests.len() == 2) else {
+            return Err(ReadError::KeyConditionNotSupported);
+        };
         let test = self.tests.get(&sort.name).ok_or_else(|| missed(sort))?;
         let (low, high) = test.bounds(sort)?;
         Ok(KeyRange { low, high, ..range })

@@ -5,6 +5,7 @@ use crate::ApiError;
 use crate::fields::{Fields, text};
 use crate::value::ValueReader;
 use ringleader_item::AttributeValue;
+use ringleader_item::limits::SUBSTITUTIONS_SIZE_MAX;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -53,27 +54,32 @@ impl<'a> Placeholders<'a> {
         Ok(Self { values: values.transpose()?, ..Self::take_names(fields)? })
     }
 
-    /// Placeholders without an expression that could use them are an error; `missing` ends its text.
-    pub(crate) fn check_needed(&self, missing: &str, present: bool) -> Result<(), ApiError> {
-        let unneeded = |member| {
-            ApiError::validation(format!(
-                "{member} can only be specified when using expressions{missing}"
-            ))
-        };
+    /// Placeholders without an expression that could use them are an error: `names` says whether
+    /// there is one for names, `values` which expressions know values and whether they are there.
+    pub(crate) fn check_needed(
+        &self,
+        names: bool,
+        values: &[(&str, bool)],
+    ) -> Result<(), ApiError> {
+        const UNNEEDED: &str = "can only be specified when using expressions";
         let empty = |member| ApiError::validation(format!("{member} must not be empty"));
-        if let Some(names) = &self.names {
-            if !present {
-                return Err(unneeded(NAMES));
+        if let Some(given) = &self.names {
+            if !names {
+                return Err(ApiError::validation(format!("{NAMES} {UNNEEDED}")));
             }
-            if names.is_empty() {
+            if given.is_empty() {
                 return Err(empty(NAMES));
             }
         }
-        if let Some(values) = &self.values {
-            if !present {
-                return Err(unneeded(VALUES));
+        if let Some(given) = &self.values {
+            if !values.iter().any(|(_, present)| *present) {
+                let missing: Vec<&str> = values.iter().map(|(name, _)| *name).collect();
+                let verb = if missing.len() == 1 { "is" } else { "are" };
+                let missing = missing.join(" and ");
+                let message = format!("{VALUES} {UNNEEDED}: {missing} {verb} null");
+                return Err(ApiError::validation(message));
             }
-            if values.is_empty() {
+            if given.is_empty() {
                 return Err(empty(VALUES));
             }
         }
@@ -91,6 +97,7 @@ impl<'a> Placeholders<'a> {
                 )));
             }
         }
+        self.check_size()?;
         for (key, value) in self.values.iter().flatten() {
             check_key(VALUES, key, ':')?;
             if let Err(message) = &value.content {
@@ -100,6 +107,23 @@ impl<'a> Placeholders<'a> {
             }
         }
         Ok(())
+    }
+
+    /// All placeholders together, with what they stand for, are bounded.
+    fn check_size(&self) -> Result<(), ApiError> {
+        let names = self.names.iter().flatten();
+        let names = names.map(|(key, name)| key.len() + name.content.len());
+        let values =
+            self.values.iter().flatten().map(|(key, value)| {
+                key.len() + value.content.as_ref().map_or(0, AttributeValue::size)
+            });
+        let size: usize = names.chain(values).sum();
+        if size <= SUBSTITUTIONS_SIZE_MAX {
+            return Ok(());
+        }
+        Err(ApiError::validation(format!(
+            "{NAMES} and {VALUES} exceed the maximum size of {SUBSTITUTIONS_SIZE_MAX} bytes: {size}"
+        )))
     }
 
     /// What `#name` stands for.

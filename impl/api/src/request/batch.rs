@@ -43,7 +43,7 @@ impl<'a> KeysText<'a> {
     fn check(mut self) -> Result<KeysAndAttributes, ApiError> {
         let expression = self.projection.expression.is_some();
         self.legacy.check_mixture(&[("ProjectionExpression", expression)])?;
-        self.placeholders.check_needed("", expression)?;
+        self.placeholders.check_needed(expression, &[])?;
         self.placeholders.check_contents()?;
         let projection = self.projection.parse(&mut self.placeholders)?;
         self.placeholders.check_used()?;

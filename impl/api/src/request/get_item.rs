@@ -22,7 +22,7 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Result<Get, ApiError> {
     let table = table.check()?;
     let expressions = [("ProjectionExpression", projection.expression.is_some())];
     legacy.check_mixture(&expressions)?;
-    placeholders.check_needed("", projection.expression.is_some())?;
+    placeholders.check_needed(projection.expression.is_some(), &[])?;
     values.check()?;
     placeholders.check_contents()?;
     let projection = projection.parse(&mut placeholders)?;

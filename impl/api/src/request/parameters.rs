@@ -126,11 +126,12 @@ impl<'a> WriteParameters<'a> {
     /// Expressions and what came before them cannot be mixed; placeholders need expressions. `also`
     /// is another expression that the operation knows.
     pub(super) fn check_rules(&mut self, also: &[(&str, bool)]) -> Result<(), ApiError> {
-        let mut expressions = vec![("ConditionExpression", self.condition.is_some())];
-        expressions.extend(also);
+        let mut expressions = also.to_vec();
+        expressions.push(("ConditionExpression", self.condition.is_some()));
         self.legacy.check_mixture(&expressions)?;
         self.legacy.check_operator(self.expected.as_ref().map(Vec::len))?;
-        check_needed(&self.placeholders, &expressions)
+        let any = expressions.iter().any(|(_, present)| *present);
+        self.placeholders.check_needed(any, &expressions)
     }
 
     /// The condition. Whoever asks checks the use of placeholders afterwards.
@@ -146,17 +147,6 @@ impl<'a> WriteParameters<'a> {
             None => Ok(None),
         }
     }
-}
-
-/// Placeholders without any expression that could use them are an error.
-pub(super) fn check_needed(
-    placeholders: &Placeholders<'_>,
-    expressions: &[(&str, bool)],
-) -> Result<(), ApiError> {
-    let present = expressions.iter().any(|(_, present)| *present);
-    let names: Vec<&str> = expressions.iter().map(|(name, _)| *name).collect();
-    let verb = if names.len() == 1 { "is" } else { "are" };
-    placeholders.check_needed(&format!(": {} {verb} null", names.join(" and ")), present)
 }
 
 /// Which parts of items a reader wants: `ProjectionExpression` or `AttributesToGet`.

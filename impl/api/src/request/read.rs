@@ -1,7 +1,7 @@
 //! `Query` and `Scan`.
 
 use super::legacy::{self, Comparisons, Legacy};
-use super::parameters::{ProjectionText, TableNameText, capacity, check_needed, index_name};
+use super::parameters::{ProjectionText, TableNameText, capacity, index_name};
 use crate::ApiError;
 use crate::expression::placeholders::Placeholders;
 use crate::expression::{condition, key_condition};
@@ -50,13 +50,13 @@ impl<'a> Reading<'a> {
 
     /// Rules between parameters; `keys` is the key condition of a query.
     fn check_rules(&mut self, keys: Option<bool>) -> Result<(), ApiError> {
-        let mut expressions = vec![
-            ("FilterExpression", self.filter.is_some()),
-            ("ProjectionExpression", self.projection.expression.is_some()),
-        ];
-        expressions.extend(keys.map(|present| ("KeyConditionExpression", present)));
+        let mut with_values = vec![("FilterExpression", self.filter.is_some())];
+        with_values.extend(keys.map(|present| ("KeyConditionExpression", present)));
+        let mut expressions = with_values.clone();
+        expressions.push(("ProjectionExpression", self.projection.expression.is_some()));
         self.legacy.check_mixture(&expressions)?;
-        check_needed(&self.placeholders, &expressions)?;
+        let any = expressions.iter().any(|(_, present)| *present);
+        self.placeholders.check_needed(any, &with_values)?;
         self.legacy.check_operator(self.old_filter.as_ref().map(Vec::len))?;
         std::mem::take(&mut self.values).check()?;
         self.placeholders.check_contents()

@@ -1,8 +1,6 @@
 //! `TransactWriteItems` and `TransactGetItems`.
 
-use super::parameters::{
-    ProjectionText, TableNameText, capacity, check_needed, metrics, on_failure,
-};
+use super::parameters::{ProjectionText, TableNameText, capacity, metrics, on_failure};
 use super::put_item::pack;
 use crate::ApiError;
 use crate::expression::placeholders::Placeholders;
@@ -70,9 +68,10 @@ impl<'a> PartText<'a> {
         let table = self.table.check()?;
         let mut expressions = vec![("ConditionExpression", self.condition.is_some())];
         if self.verb == Verb::Update {
-            expressions.push(("UpdateExpression", self.update.is_some()));
+            expressions.insert(0, ("UpdateExpression", self.update.is_some()));
         }
-        check_needed(&self.placeholders, &expressions)?;
+        let any = expressions.iter().any(|(_, present)| *present);
+        self.placeholders.check_needed(any, &expressions)?;
         self.placeholders.check_contents()?;
         let update = match &self.update {
             Some(text) => update::parse(text, &mut self.placeholders)?,
@@ -174,7 +173,7 @@ pub(super) fn get(fields: &mut Fields<'_>) -> Result<TransactGet, ApiError> {
     let check =
         |(table, key, text, mut placeholders): (TableNameText<'_>, _, ProjectionText<'_>, _)| {
             let placeholders: &mut Placeholders<'_> = &mut placeholders;
-            placeholders.check_needed("", text.expression.is_some())?;
+            placeholders.check_needed(text.expression.is_some(), &[])?;
             placeholders.check_contents()?;
             let projection = text.parse(placeholders)?;
             placeholders.check_used()?;
