@@ -74,7 +74,7 @@ fn name<P: Protocol>(world: &World<P>, state: &State, action: &Action) -> Step {
         let clocks = protocol.clocks();
         let advance = |id: u8| clocks.advance(*way, id).0.to_string();
         let advances: Vec<String> = (0..protocol.nodes()).map(advance).collect();
-        return step(0, None, format!("time passes: clocks advance by {}", advances.join(", ")));
+        return step(0, None, format!("clocks + {}", advances.join(", ")));
     }
     let Some((id, stimulus)) = world.stimulus(state, action) else {
         return step(0, None, "every message is lost".to_owned());

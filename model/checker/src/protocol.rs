@@ -49,33 +49,50 @@ pub trait Protocol: Explored + Ord {
     fn config(&self, id: ReplicaId) -> <Self::Machine as Machine>::Config;
     /// The history before anything happened.
     fn initial_ghost(&self) -> Self::Ghost;
-    /// Carries out what a machine asks of its host.
+    /// Works out the facts about a node.
+    fn view(&self, node: &Node<Self>) -> Self::View;
+    /// What must hold in every state, and what some state must show.
+    fn properties(&self) -> Vec<Property<Self>>;
+
+    // What follows may be left out by a protocol that has no use for it.
+
+    /// Carries out what a machine asks of its host. Without it the host does nothing.
     fn on_ask(
         &self,
-        node: &mut Node<Self>,
-        ask: <Self::Machine as Machine>::Ask,
-        out: &mut Outbox<Self>,
-    );
-    /// A request ended in the machine.
+        _node: &mut Node<Self>,
+        _ask: <Self::Machine as Machine>::Ask,
+        _out: &mut Outbox<Self>,
+    ) {
+    }
+    /// A request ended in the machine. Without it nobody notices.
     fn on_answer(
         &self,
-        id: RequestId,
-        answer: <Self::Machine as Machine>::Answer,
-        out: &mut Outbox<Self>,
-    );
+        _id: RequestId,
+        _answer: <Self::Machine as Machine>::Answer,
+        _out: &mut Outbox<Self>,
+    ) {
+    }
     /// Looks at a node after a step: reports events, and violations of what must hold on one node.
-    fn after_step(&self, before: &Self::Machine, node: &Node<Self>, out: &mut Outbox<Self>);
+    fn after_step(&self, _before: &Self::Machine, _node: &Node<Self>, _out: &mut Outbox<Self>) {}
     /// A message leaves `from`: the name of what it breaks, if it does.
     fn on_send(
         &self,
-        from: &Node<Self>,
-        to: ReplicaId,
-        message: &<Self::Machine as Machine>::Message,
-    ) -> Option<&'static str>;
-    /// Adds an event on `node` to the history.
-    fn remember(&self, ghost: &mut Self::Ghost, node: ReplicaId, event: &Self::Event);
-    /// Whether this timer may fire within the bounds.
-    fn may_fire(&self, machine: &Self::Machine, timer: <Self::Machine as Machine>::Timer) -> bool;
+        _from: &Node<Self>,
+        _to: ReplicaId,
+        _message: &<Self::Machine as Machine>::Message,
+    ) -> Option<&'static str> {
+        None
+    }
+    /// Adds an event on `node` to the history. Without it the history stays as it began.
+    fn remember(&self, _ghost: &mut Self::Ghost, _node: ReplicaId, _event: &Self::Event) {}
+    /// Whether this timer may fire within the bounds. Without it every armed one may.
+    fn may_fire(
+        &self,
+        _machine: &Self::Machine,
+        _timer: <Self::Machine as Machine>::Timer,
+    ) -> bool {
+        true
+    }
     /// What time does. Off unless said otherwise.
     fn clocks(&self) -> Clocks {
         Clocks::Off
@@ -92,52 +109,78 @@ pub trait Protocol: Explored + Ord {
     /// [`Protocol::invoked`].
     fn requests(
         &self,
-        ghost: &Self::Ghost,
-        node: &Node<Self>,
-    ) -> Vec<(RequestId, <Self::Machine as Machine>::Request)>;
+        _ghost: &Self::Ghost,
+        _node: &Node<Self>,
+    ) -> Vec<(RequestId, <Self::Machine as Machine>::Request)> {
+        Vec::new()
+    }
     /// The events of having asked.
     fn invoked(
         &self,
-        id: RequestId,
-        request: &<Self::Machine as Machine>::Request,
-    ) -> Vec<Self::Event>;
-    /// Works out the facts about a node.
-    fn view(&self, node: &Node<Self>) -> Self::View;
+        _id: RequestId,
+        _request: &<Self::Machine as Machine>::Request,
+    ) -> Vec<Self::Event> {
+        Vec::new()
+    }
     /// Whether a message between these nodes may still have an effect, now or later. Forgetting one that
     /// may not changes no reachable node state; every rule names the durable fact it relies on.
+    /// Without it none is forgotten.
     fn is_relevant(
         &self,
-        from: (&Node<Self>, &Self::View),
-        message: &<Self::Machine as Machine>::Message,
-        to: (&Node<Self>, &Self::View),
-        may_crash: bool,
-    ) -> bool;
+        _from: (&Node<Self>, &Self::View),
+        _message: &<Self::Machine as Machine>::Message,
+        _to: (&Node<Self>, &Self::View),
+        _may_crash: bool,
+    ) -> bool {
+        true
+    }
     /// Whether messages of this kind need no network: the world lets [`Protocol::hearsay`] stand
     /// for them.
-    fn is_hearsay(&self, message: &<Self::Machine as Machine>::Message) -> bool;
+    fn is_hearsay(&self, _message: &<Self::Machine as Machine>::Message) -> bool {
+        false
+    }
     /// What `to` may learn from `from` without a message in the network.
     fn hearsay(
         &self,
-        from: &Node<Self>,
-        to: &Node<Self>,
-    ) -> Option<<Self::Machine as Machine>::Message>;
+        _from: &Node<Self>,
+        _to: &Node<Self>,
+    ) -> Option<<Self::Machine as Machine>::Message> {
+        None
+    }
     /// The same node with every replica renamed: replicas are interchangeable. Messages and
     /// histories must mention no replica but sender and receiver.
-    fn rename(&self, node: &Node<Self>, name: &dyn Fn(ReplicaId) -> ReplicaId) -> Node<Self>;
-    /// What must hold in every state, and what some state must show.
-    fn properties(&self) -> Vec<Property<Self>>;
-    /// Names of the marks that a run must hit, see [`Outbox::mark`].
-    fn marks(&self) -> &'static [&'static str];
+    ///
+    /// # Panics
+    ///
+    /// Without it, replicas are not interchangeable, and a world with symmetry panics.
+    fn rename(&self, _node: &Node<Self>, _name: &dyn Fn(ReplicaId) -> ReplicaId) -> Node<Self> {
+        panic!("a protocol that does not say how to rename its nodes has no symmetry")
+    }
+    /// Names of the marks that a run must hit, see [`Outbox::mark`]. The first is always that of
+    /// [`crate::node::MARK_LOST_WRITE`].
+    fn marks(&self) -> &'static [&'static str] {
+        &["a crash lost a write on its way"]
+    }
     /// A message in few words, for diagrams.
-    fn describe_message(&self, message: &<Self::Machine as Machine>::Message) -> String;
+    fn describe_message(&self, message: &<Self::Machine as Machine>::Message) -> String {
+        format!("{message:?}")
+    }
     /// A request in few words.
-    fn describe_request(&self, request: &<Self::Machine as Machine>::Request) -> String;
+    fn describe_request(&self, request: &<Self::Machine as Machine>::Request) -> String {
+        format!("{request:?}")
+    }
     /// An event in few words, if a diagram should show it.
-    fn describe_event(&self, event: &Self::Event) -> Option<String>;
+    fn describe_event(&self, event: &Self::Event) -> Option<String> {
+        Some(format!("{event:?}"))
+    }
     /// A timer firing, in few words.
-    fn describe_timer(&self, timer: <Self::Machine as Machine>::Timer) -> String;
+    fn describe_timer(&self, timer: <Self::Machine as Machine>::Timer) -> String {
+        format!("{timer:?}")
+    }
     /// A node's state in few words.
-    fn describe_node(&self, node: &Node<Self>) -> String;
+    fn describe_node(&self, node: &Node<Self>) -> String {
+        format!("{:?}", node.machine)
+    }
 }
 
 /// A protocol whose limits can be said in one line.

@@ -128,22 +128,14 @@ impl Protocol for Mirrors {
     fn initial_ghost(&self) -> Seen {
         Seen::default()
     }
-    fn on_ask(&self, _: &mut Node<Self>, (): (), _: &mut Outbox<Self>) {}
     fn on_answer(&self, _: RequestId, answer: u8, out: &mut Outbox<Self>) {
         out.events.push(Happened::Answered(answer));
-    }
-    fn after_step(&self, _: &Mirror, _: &Node<Self>, _: &mut Outbox<Self>) {}
-    fn on_send(&self, _: &Node<Self>, _: ReplicaId, _: &Said) -> Option<&'static str> {
-        None
     }
     fn remember(&self, ghost: &mut Seen, _: ReplicaId, event: &Happened) {
         match event {
             Happened::Asked => ghost.asked = true,
             Happened::Answered(value) => ghost.answered = Some(*value),
         }
-    }
-    fn may_fire(&self, _: &Mirror, (): ()) -> bool {
-        false
     }
     fn requests(&self, ghost: &Seen, _: &Node<Self>) -> Vec<(RequestId, u8)> {
         if ghost.asked { Vec::new() } else { vec![(RequestId(1), VALUE)] }
@@ -152,15 +144,6 @@ impl Protocol for Mirrors {
         vec![Happened::Asked]
     }
     fn view(&self, _: &Node<Self>) {}
-    fn is_relevant(&self, _: (&Node<Self>, &()), _: &Said, _: (&Node<Self>, &()), _: bool) -> bool {
-        true
-    }
-    fn is_hearsay(&self, _: &Said) -> bool {
-        false
-    }
-    fn hearsay(&self, _: &Node<Self>, _: &Node<Self>) -> Option<Said> {
-        None
-    }
     fn rename(&self, node: &Node<Self>, name: &dyn Fn(ReplicaId) -> ReplicaId) -> Node<Self> {
         let mut machine = node.machine.clone();
         machine.config.id = name(machine.config.id);
@@ -183,20 +166,8 @@ impl Protocol for Mirrors {
             },
         ]
     }
-    fn marks(&self) -> &'static [&'static str] {
-        &["a crash lost a write on its way"]
-    }
-    fn describe_message(&self, message: &Said) -> String {
-        format!("{message:?}")
-    }
     fn describe_request(&self, request: &u8) -> String {
         format!("client: set {request}")
-    }
-    fn describe_event(&self, event: &Happened) -> Option<String> {
-        Some(format!("{event:?}"))
-    }
-    fn describe_timer(&self, (): ()) -> String {
-        String::new()
     }
     fn describe_node(&self, node: &Node<Self>) -> String {
         format!("cell {:?} disk {:?}", node.machine.cell, node.disk)

@@ -45,7 +45,9 @@ impl<P: Protocol> World<P> {
             let name = |id: ReplicaId| ReplicaId(names[usize::from(id.0)]);
             self.nodes.number(self.protocol.rename(original, &name))
         };
-        let images: Box<[u32]> = self.permutations.iter().map(image).collect();
+        // The identity is the first: it takes no renaming, and exists without symmetry too.
+        let renamed = self.permutations.iter().skip(1).map(image);
+        let images: Box<[u32]> = std::iter::once(node).chain(renamed).collect();
         let class = *images.iter().min().expect("there is the identity");
         Ok(self.known.node_images.get_or_fill(node as usize, || NodeImages { class, images }))
     }
