@@ -219,6 +219,13 @@ fn a_counterexample_is_illegal_and_what_is_taken_out_proves_nothing() {
                 let shrunk = shrink(&whole, &all, &Cell, Duration::from_secs(60));
                 let part = shrunk.operations(&whole);
                 prop_assert!(!oracle(&part), "legal after shrinking: {part:#?} of {whole:#?}");
+                for gone in 0..part.len() {
+                    let rest: Vec<_> = without(&part, gone..gone + 1, &Cell)
+                        .into_iter()
+                        .map(|at| part[at].clone())
+                        .collect();
+                    prop_assert!(oracle(&rest), "not minimal: {part:#?} without {gone}");
+                }
                 return Ok(());
             }
             for gone in 0..whole.len() {

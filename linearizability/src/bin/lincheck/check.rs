@@ -12,6 +12,7 @@ use lincheck::judge::Finding;
 
 use crate::names::{FormatName, LevelName, ModelName};
 use crate::output::{complain, progress, read, say};
+use crate::process::{cpu_seconds, peak_bytes};
 use crate::report::{as_json, as_junit};
 use crate::subject::{Answer, Question, decide};
 
@@ -29,7 +30,7 @@ pub(crate) struct Common {
     /// Give up on a file after this time: it is undecided
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     timeout: Option<Duration>,
-    /// Give up on a file when the searches hold this much: it is undecided (K, M, G: 1024s)
+    /// Give up on a file when the process holds this much: it is undecided (K, M, G: 1024s)
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     max_memory: Option<u64>,
     /// How many keys are searched at once; as many as there are processors if not given
@@ -233,21 +234,6 @@ fn check_file(file: &str, question: &Question) -> Result<Decided, String> {
     let start = cpu_seconds();
     let answer = decide(file, &bytes, question)?;
     Ok(Decided { answer, cpu_seconds: cpu_seconds() - start, peak_bytes: peak_bytes() })
-}
-
-fn cpu_seconds() -> f64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    #[expect(clippy::cast_precision_loss, reason = "a process lives less than 2^52 seconds")]
-    let seconds = now.tv_sec as f64 + now.tv_nsec as f64 / 1e9;
-    seconds
-}
-
-/// What the kernel says; 0 where it says nothing.
-fn peak_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = peak.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    kilobytes.unwrap_or(0) * 1024
 }
 
 /// One line for a file, and the evidence. Errors go to standard error.

@@ -5,6 +5,7 @@ mod convert;
 mod generate;
 mod names;
 mod output;
+mod process;
 mod report;
 mod subject;
 

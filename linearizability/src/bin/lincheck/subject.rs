@@ -18,6 +18,7 @@ use lincheck::replay::Perform;
 use lincheck::{Budget, Cell, CellAction, KeyValue, Model, Operation};
 
 use crate::names::ModelName;
+use crate::process::resident_bytes;
 
 /// How an input is to be judged.
 pub(crate) struct Question {
@@ -84,7 +85,7 @@ fn guess(format: Format, bytes: &[u8]) -> Result<ModelName, String> {
     let read = format.read(bytes, &mut |_, entry| {
         if let Entry::Event(record) = entry {
             events += 1;
-            appends |= format!("{:?}", record.value).contains("\"append\"");
+            appends |= record.value.as_ref().is_some_and(has_append);
             vectors |= record.kind == Kind::Ok && matches!(record.value, Some(Datum::Vector(_)));
             names.extend(record.f.filter(|f| !names.contains(f)));
         }
@@ -122,6 +123,13 @@ fn guess(format: Format, bytes: &[u8]) -> Result<ModelName, String> {
             names.join(", ")
         ));
     })
+}
+
+/// Whether an operation of a transaction is an append.
+fn has_append(value: &Datum) -> bool {
+    let operations = value.members().unwrap_or_default();
+    let name = |operation: &Datum| operation.members()?.first()?.word().map(str::to_owned);
+    operations.iter().any(|operation| name(operation).as_deref() == Some("append"))
 }
 
 impl Asked<'_> {
@@ -264,10 +272,12 @@ impl Asked<'_> {
     where
         M::Action: Perform,
     {
-        let budget = &self.question.budget;
+        let mut budget = self.question.budget;
+        // What the history itself takes is gone already.
+        budget.memory = budget.memory.map(|limit| limit.saturating_sub(resident_bytes()));
         let judgement = match self.level {
-            Level::Linearizable => judge(document, model, speech, budget),
-            Level::Sequential => sequential::judge(document, model, speech, budget),
+            Level::Linearizable => judge(document, model, speech, &budget),
+            Level::Sequential => sequential::judge(document, model, speech, &budget),
             Level::Session(_) | Level::Convergence | Level::Transactions(_) => {
                 return Err(self.unfit());
             }
