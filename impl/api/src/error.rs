@@ -293,6 +293,15 @@ impl From<Refusal> for ApiError {
                 Self::new(ErrorKind::ItemCollectionSizeLimitExceeded, "Collection size exceeded.")
             }
             Refusal::NotSupported(what) => Self::not_supported(&what),
+            Refusal::DuplicateKeys => {
+                Self::validation("Provided list of item keys contains duplicates")
+            }
+            Refusal::DuplicateParts => Self::validation(
+                "Transaction request cannot include multiple operations on one item",
+            ),
+            Refusal::TransactionTooLarge => {
+                Self::validation("Transaction size has exceeded the maximum allowed size")
+            }
         }
     }
 }

@@ -217,6 +217,15 @@ pub enum Refusal {
     /// The API has it and this server has not.
     #[error("{0} is not supported yet")]
     NotSupported(String),
+    /// A batch names an item twice.
+    #[error("a batch names an item twice")]
+    DuplicateKeys,
+    /// Two parts of a transaction work on one item.
+    #[error("two parts of a transaction work on one item")]
+    DuplicateParts,
+    /// The items of a transaction are too large together.
+    #[error("the items of the transaction are too large together")]
+    TransactionTooLarge,
 }
 
 /// Why a table's definition cannot be changed. Display is the text `DynamoDB` answers with.

@@ -175,6 +175,9 @@ pub enum ReadError {
     /// The table has no such index.
     #[error("The table does not have the specified index: {0}")]
     IndexNotFound(IndexName),
+    /// The index does not show all items yet.
+    #[error("Cannot read from backfilling global secondary index: {0}")]
+    Backfilling(IndexName),
     /// A global index is asynchronous (DEC-23).
     #[error("Consistent reads are not supported on global secondary indexes")]
     ConsistentGlobal,

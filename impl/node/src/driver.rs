@@ -16,6 +16,7 @@ use ringleader_replica::{
 };
 use ringleader_replica::{Outcome as ReplicaOutcome, Refusal};
 use ringleader_storage::wal::WalReader;
+use ringleader_wire::Command;
 use ringleader_wire::frame::{
     Answered, Forward, ForwardOutcome, ForwardRequest, Frame, Incarnation,
 };
@@ -31,6 +32,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 pub(crate) enum Input {
     /// A client of this node asks.
     Request { request: ForwardRequest, reply: oneshot::Sender<Outcome> },
+    /// A client of this node asks what its replica has applied, however old that is.
+    ReadHere { query: Command, reply: oneshot::Sender<Outcome> },
     /// A peer's node spoke. No greeting is among the frames.
     Frames { from: ReplicaId, incarnation: Incarnation, frames: Vec<Frame> },
     /// The link to a peer broke.
@@ -136,6 +139,12 @@ impl<S: ReplicatedState> Driver<S> {
                         self.route(number)?;
                     }
                 }
+                Input::ReadHere { query, reply } => {
+                    let request = ForwardRequest::Read(query.clone());
+                    if let Some(number) = self.requests.open(request, reply, Instant::now()) {
+                        self.read_here(number, query)?;
+                    }
+                }
                 Input::Frames { from, incarnation, frames } => {
                     for frame in frames {
                         self.on_frame(from, incarnation, frame)?;
@@ -231,6 +240,16 @@ impl<S: ReplicatedState> Driver<S> {
             Some(_) | None => self.requests.postpone(number),
         }
         Ok(())
+    }
+
+    /// Has this replica answer a query from what it has applied. Should it not, the request goes on
+    /// as a strong read, which is an eventual one as well.
+    fn read_here(&mut self, number: Number, query: Command) -> Result<(), NodeError> {
+        if let Some(client) = self.requests.client(number) {
+            client.stage = Stage::Here;
+        }
+        let id = RequestId(number);
+        Ok(self.replica.step(self.now(), Event::ReadEventual { id, query })?)
     }
 
     fn ask_replica(&mut self, number: Number, request: ForwardRequest) -> Result<(), NodeError> {

@@ -86,6 +86,20 @@ impl Handle {
         self.request(ForwardRequest::Read(query), stopped).await
     }
 
+    /// Answers a query from what this node's replica has applied: some prefix of the writes that were
+    /// answered before, and maybe an old one, whoever leads and whether anybody does.
+    pub async fn read_eventual(&self, query: Command) -> Outcome {
+        if query.len() > ringleader_wire::limits::COMMAND_LENGTH_MAX {
+            return Outcome::Refused(Refusal::TooLong.into());
+        }
+        let (reply, answer) = oneshot::channel();
+        let stopped = Outcome::Refused(RefusedBecause::Stopping);
+        if self.inputs.send(Input::ReadHere { query, reply }).await.is_err() {
+            return stopped;
+        }
+        answer.await.unwrap_or(stopped)
+    }
+
     /// Stops the node; [`crate::Running`] then ends.
     pub async fn stop(&self) {
         // A closed channel means that it has stopped.

@@ -152,7 +152,7 @@ impl Server {
             let query = parts.uri.query().unwrap_or_default();
             let now = unix_ms() / 1_000;
             if let Err(error) = verifier.verify(query, &parts.headers, &body.sent, now) {
-                return Reply { status: StatusCode::BAD_REQUEST, body: error.encode() };
+                return Reply::failed(&error);
             }
         }
         let answered = match parsed {

@@ -1,5 +1,6 @@
 //! Every bound of the server, with its reason.
 
+use ringleader_wire::limits::ANSWER_LENGTH_MAX;
 use std::time::Duration;
 
 /// Bytes of a request's line and headers together. Those of an SDK, tokens included, are below 4 KiB.
@@ -11,6 +12,14 @@ pub(crate) const HEADER_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Wait for a body: 16 MB at 4 Mbit/s.
 pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(35);
+
+/// A leader that had nothing to do of its own accord looks again after this: how long a global index
+/// may lag behind an idle table, and an item outlive its time.
+pub(crate) const UPKEEP_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Bytes of one part of a batch, which is a command or an answer of its own: small enough for others
+/// to come between.
+pub(crate) const BATCH_PART_BYTES_MAX: usize = 2 << 20;
 
 /// Longest request body, as the API defines it.
 pub(crate) const BODY_LENGTH_MAX: usize = 16 << 20;
@@ -35,5 +44,7 @@ pub(crate) const DELTA_BYTES_MAX: usize = 4 << 20;
 /// Replicas of one group.
 pub(crate) const REPLICAS_MAX: usize = 7;
 
+// A part of a batch that ends with the largest item, packed, is a command and an answer.
+const _: () = assert!(BATCH_PART_BYTES_MAX + (1 << 20) <= ANSWER_LENGTH_MAX);
 // The longest body can be read at all.
 const _: () = assert!(BODY_LENGTH_MAX / BODY_UNIT_LENGTH <= BODY_UNITS_MAX);

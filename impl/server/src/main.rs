@@ -16,6 +16,7 @@ mod service;
 mod state;
 mod status;
 mod store;
+mod upkeep;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

@@ -6,6 +6,7 @@ use crate::http;
 use crate::random::Random;
 use crate::service::Service;
 use crate::store::{Start, Store};
+use crate::upkeep;
 use ringleader_api::Place;
 use ringleader_node::{Handle, Options};
 use std::io::{self, IsTerminal, Write as _};
@@ -77,11 +78,10 @@ async fn serve(arguments: &Arguments, config: &Config) -> Result<(), Failure> {
             .map_err(in_storage)?;
     let verifier = config.verifier()?;
     let place = Place { region: config.region.clone(), ..Place::default() };
-    tokio::task::spawn_local(http::run(
-        api,
-        Service { node: node.clone(), place, random },
-        verifier,
-    ));
+    let endpoint = config.api_address.to_string();
+    let service = Service { node: node.clone(), place, random, endpoint };
+    tokio::task::spawn_local(http::run(api, service, verifier));
+    tokio::task::spawn_local(upkeep::run(node.clone()));
     tokio::task::spawn_local(stop_when_told(node, arguments.stop_with_stdin)?);
     announce(config);
     let ended = running.await.map_err(in_storage);

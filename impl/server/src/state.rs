@@ -2,10 +2,9 @@
 
 use ringleader_core::ids::LogIndex;
 use ringleader_core::machine::StateMachine;
-use ringleader_item::{Item, PackedItem, Refusal, TableDescription, TableName};
 use ringleader_replica::{ReplicatedState, StateError};
 use ringleader_storage::engine::TreeEngine;
-use ringleader_table::{self as table, Tables};
+use ringleader_table::{self as table, Found, Tables};
 use ringleader_wire::limits::{ANSWER_LENGTH_MAX, COMMAND_LENGTH_MAX};
 use ringleader_wire::{Command, codec};
 use serde::{Deserialize, Serialize};
@@ -14,30 +13,13 @@ use std::time::{Duration, Instant};
 /// A third of the shortest election timeout.
 const SLOW: Duration = Duration::from_millis(100);
 
-/// What can be read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Query {
-    /// One item.
-    Item {
-        /// Its table.
-        table: TableName,
-        /// Its key attributes.
-        key: Item,
-    },
-    /// A table's description.
-    Table(TableName),
-}
-
 /// What a query yields.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum QueryAnswer {
-    /// The item, if there is one.
-    Item(Option<PackedItem>),
-    /// The table.
-    Table(TableDescription),
-    /// There is no such table, or the key does not fit it.
-    Refused(Refusal),
-    /// The leader does not understand the query: it comes from another version of this program.
+pub(crate) enum ReadAnswer {
+    /// What was found, or why it cannot be read.
+    Found(Box<Found>),
+    /// The node that was asked does not understand the query: it comes from another version of this
+    /// program.
     NotUnderstood,
 }
 
@@ -59,20 +41,6 @@ pub(crate) struct TableState {
 impl TableState {
     pub(crate) fn new(tables: Tables<TreeEngine>) -> Self {
         Self { tables }
-    }
-
-    fn answer(&self, query: &Query) -> Result<QueryAnswer, StateError> {
-        Ok(match query {
-            Query::Item { table, key } => match self.tables.get(table, key) {
-                Ok(Ok(item)) => QueryAnswer::Item(item),
-                Ok(Err(refusal)) => QueryAnswer::Refused(refusal),
-                Err(error) => return Err(StateError::new(error)),
-            },
-            Query::Table(table) => match self.tables.describe(table) {
-                Ok(table) => QueryAnswer::Table(table.clone()),
-                Err(refusal) => QueryAnswer::Refused(refusal),
-            },
-        })
     }
 }
 
@@ -96,8 +64,10 @@ impl StateMachine for TableState {
 impl ReplicatedState for TableState {
     fn read(&self, query: &Command) -> Result<Command, StateError> {
         let answer = match codec::decode(query.as_bytes(), COMMAND_LENGTH_MAX) {
-            Ok(query) => self.answer(&query)?,
-            Err(_) => QueryAnswer::NotUnderstood,
+            Ok(query) => {
+                ReadAnswer::Found(Box::new(self.tables.read(&query).map_err(StateError::new)?))
+            }
+            Err(_) => ReadAnswer::NotUnderstood,
         };
         encoded(&answer)
     }

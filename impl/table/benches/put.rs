@@ -9,7 +9,7 @@ use ringleader_api::{Answer as ApiAnswer, Place, Request, parse};
 use ringleader_core::ids::LogIndex;
 use ringleader_item::{PackedItem, Put, TableDescription, TableId};
 use ringleader_storage::engine::MemoryEngine;
-use ringleader_table::{Answer, Command, Tables};
+use ringleader_table::{Answer, Command, Found, Read, Tables};
 use rustix::time::{ClockId, clock_gettime};
 use std::hint::black_box;
 
@@ -89,7 +89,7 @@ fn main() {
         });
         measure("  apply in memory", |at| {
             let answer = tables.apply(LogIndex(first + at), command(at));
-            assert!(matches!(answer, Ok(Answer::Written { .. })));
+            assert!(matches!(answer, Ok(Answer::Written(_))));
         });
         let mut tables = replica();
         for id in 0..KEYS {
@@ -99,8 +99,8 @@ fn main() {
         measure("  parse + apply + encode", |at| {
             let command = Command::Put(put(body(at)));
             let answer = tables.apply(LogIndex(first + at), &command).expect("memory");
-            let Answer::Written { old } = answer else { panic!("refused") };
-            black_box(ApiAnswer::PutItem(old.into()).encode(&place));
+            let Answer::Written(written) = answer else { panic!("refused") };
+            black_box(ApiAnswer::PutItem(written.attributes.into()).encode(&place));
         });
     }
 
@@ -124,8 +124,9 @@ fn main() {
     };
     measure("  parse", |at| drop(black_box(get(at))));
     let stored = |at: u64| -> Option<PackedItem> {
-        let get = get(at);
-        tables.get(&get.table, &get.key).expect("memory does not fail").expect("a table")
+        let found = tables.read(&Read::Item(get(at))).expect("memory does not fail");
+        let Found::Item { item, .. } = found else { panic!("refused") };
+        item
     };
     measure("  parse + read", |at| drop(black_box(stored(at))));
     measure("  parse + read + encode", |at| {

@@ -10,14 +10,39 @@
 //! * `TABLE-2` applying an entry a second time has no effect;
 //! * `TABLE-3` a refused command has no effect.
 //!
-//! Modules in reading order: [`command`] what the log carries and what comes back, [`catalogue`]
-//! tables as records in the engine, [`tables`] the state machine.
+//! Modules in reading order:
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`command`] | what the log carries and what comes back, what can be read |
+//! | [`catalogue`] | tables as records in the engine |
+//! | `layout` | where everything else is in the engine |
+//! | [`tables`] | the state machine |
+//! | `draft` | what one log entry changes |
+//! | `write` | writing an item, and what follows at once |
+//! | `several` | batches and transactions |
+//! | `follow` | global indexes, which follow later |
+//! | `expiry` | items that expire |
+//! | `task` | what takes many commands |
+//! | `admin` | creating, changing and removing tables |
+//! | `read` | items, queries, scans |
 
 #![forbid(unsafe_code)]
 
+mod admin;
 pub mod catalogue;
 pub mod command;
+mod draft;
+mod expiry;
+mod follow;
+mod layout;
+mod read;
+mod several;
+mod stop;
 pub mod tables;
+mod task;
+mod write;
 
-pub use command::{Answer, Command};
+pub use command::{Answer, Command, Found, Read, Written};
+pub use several::check_batch;
 pub use tables::{TableError, Tables};

@@ -1,22 +1,36 @@
 //! The state machine: all tables of a replication group.
 
-use crate::catalogue::{self, item_key, table_key};
-use crate::{Answer, Command};
+use crate::catalogue::{self, table_key};
+use crate::draft::Draft;
+use crate::stop::Stop;
+use crate::task::{Task, TaskKind};
+use crate::write::ItemWrite;
+use crate::{Answer, Command, layout};
 use ringleader_core::ids::LogIndex;
 use ringleader_core::machine::StateMachine;
-use ringleader_item::{
-    Condition, Delete, Item, Key, PackedItem, Put, Refusal, ReturnOld, TableDescription, TableName,
-};
-use ringleader_storage::engine::{Change, Engine};
+use ringleader_item::{IndexName, PackedItem, Refusal, TableDescription, TableId, TableName};
+use ringleader_storage::engine::Engine;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::ops::Bound;
+
+/// Notes that one command has global indexes follow.
+const FOLLOWED_MAX: u32 = 256;
+
+/// Keys that one command of a long task looks at.
+const TASK_KEYS_MAX: u32 = 512;
 
 /// The tables in an engine.
 pub struct Tables<E> {
     engine: E,
     /// The catalogue records of the engine, decoded.
     catalogue: BTreeMap<TableName, TableDescription>,
+    /// The same tables by their ids.
+    names: BTreeMap<TableId, TableName>,
+    /// Long tasks that are not done, and where they stand: as in the engine.
+    tasks: BTreeMap<Task, Vec<u8>>,
+    /// How many writes global indexes have not followed yet: notes in the engine.
+    notes: u64,
     /// Whether an apply failed. The engine may then hold anything but a later entry.
     failed: bool,
 }
@@ -30,7 +44,7 @@ pub enum TableError<E> {
     /// The engine returned bytes that this state machine never stored.
     #[error("damaged {what} under the engine key {}", hex(.key))]
     Damaged {
-        /// Catalogue record or item.
+        /// Catalogue record, item, or what else is stored.
         what: &'static str,
         /// The key in the engine.
         key: Vec<u8>,
@@ -48,27 +62,56 @@ impl<E: Engine> Tables<E> {
     /// Opens what the engine holds.
     ///
     /// # Errors
-    /// When the engine fails or a catalogue record is damaged.
+    /// When the engine fails or a record of the catalogue or of a task is damaged.
     pub fn open(engine: E) -> Result<Self, TableError<E::Error>> {
-        let mut tables = BTreeMap::new();
-        let mut damaged = None;
+        let mut tables = Self {
+            engine,
+            catalogue: BTreeMap::new(),
+            names: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            notes: 0,
+            failed: false,
+        };
         let (start, end) = (catalogue::catalogue_start(), catalogue::catalogue_end());
-        let range: (Bound<&[u8]>, Bound<&[u8]>) = (Bound::Included(&start), Bound::Excluded(&end));
-        engine
-            .scan(range, &mut |key, record| {
-                match catalogue::decode(record) {
-                    Some(table) if table_key(&table.definition.name) == key => {
-                        tables.insert(table.definition.name.clone(), table);
-                    }
-                    _ => damaged = Some(key.to_vec()),
-                }
-                damaged.is_none()
-            })
-            .map_err(TableError::Engine)?;
-        match damaged {
-            Some(key) => Err(TableError::Damaged { what: "catalogue record", key }),
-            None => Ok(Self { engine, catalogue: tables, failed: false }),
+        let range = (Bound::Included(start.to_vec()), Bound::Excluded(end.to_vec()));
+        tables.load("catalogue record", &range, |key, record, tables| {
+            let table = catalogue::decode(record)?;
+            let name = table.definition.name.clone();
+            tables.names.insert(table.id, name.clone());
+            let is_own = table_key(&name) == key;
+            tables.catalogue.insert(name, table);
+            is_own.then_some(())
+        })?;
+        tables.load("task", &layout::under(&layout::tasks()), |key, cursor, tables| {
+            tables.tasks.insert(Task::decode(key)?, cursor.to_vec());
+            Some(())
+        })?;
+        tables.load("note", &layout::under(&layout::followed()), |_, _, tables| {
+            tables.notes += 1;
+            Some(())
+        })?;
+        Ok(tables)
+    }
+
+    /// Takes the records of a range into memory.
+    fn load(
+        &mut self,
+        what: &'static str,
+        range: &(Bound<Vec<u8>>, Bound<Vec<u8>>),
+        mut take: impl FnMut(&[u8], &[u8], &mut Self) -> Option<()>,
+    ) -> Result<(), TableError<E::Error>> {
+        let mut records = Vec::new();
+        let mut keep = |key: &[u8], record: &[u8]| {
+            records.push((key.to_vec(), record.to_vec()));
+            true
+        };
+        self.engine.scan(layout::borrowed(range), &mut keep).map_err(TableError::Engine)?;
+        for (key, record) in records {
+            if take(&key, &record, self).is_none() {
+                return Err(TableError::Damaged { what, key });
+            }
         }
+        Ok(())
     }
 
     /// Applies the command at `index` of the log.
@@ -88,114 +131,86 @@ impl<E: Engine> Tables<E> {
         if index.0 <= self.engine.applied() {
             return Ok(Answer::Repeated);
         }
-        let outcome = self.evaluate(command).and_then(|(change, answer)| {
-            self.engine.apply(index.0, change.as_slice()).map_err(TableError::Engine)?;
+        let mut draft = Draft::new(index.0);
+        let answer = match self.evaluate(&mut draft, command) {
+            Ok(answer) => Ok(answer),
+            Err(stop) => stop.refusal().map(|refusal| {
+                draft = Draft::new(index.0);
+                Answer::Refused(refusal)
+            }),
+        };
+        let outcome = answer.and_then(|answer| {
+            draft.finish();
+            self.engine.apply(index.0, &draft.changes).map_err(TableError::Engine)?;
             Ok(answer)
         });
         self.failed = outcome.is_err();
-        if let Ok(Answer::Created(table)) = &outcome {
-            self.catalogue.insert(table.definition.name.clone(), table.clone());
+        if outcome.is_ok() {
+            self.take_over(draft);
         }
         outcome
     }
 
     /// What a command changes, and its answer.
-    fn evaluate(&self, command: &Command) -> Evaluated<E> {
+    fn evaluate(&self, draft: &mut Draft, command: &Command) -> Result<Answer, Stop<E::Error>> {
+        let done = |()| Answer::Done;
         match command {
-            Command::CreateTable(table) => Ok(self.create_table(table)),
-            Command::Put(put) => self.put(put),
-            Command::Delete(delete) => self.delete(delete),
+            Command::CreateTable(table) => self.create_table(draft, table),
+            Command::Put(put) => self.write(draft, &ItemWrite::of_put(put)).map(Answer::Written),
+            Command::Delete(delete) => {
+                self.write(draft, &ItemWrite::of_delete(delete)).map(Answer::Written)
+            }
+            Command::Update(update) => {
+                self.write(draft, &ItemWrite::of_update(update)).map(Answer::Written)
+            }
+            Command::WriteBatch(batch) => self.write_batch(draft, batch),
+            Command::Transact { write, fingerprint, now_unix_ms } => {
+                self.transact(draft, write, *fingerprint, *now_unix_ms)
+            }
+            Command::UpdateTable(update) => self.update_table(draft, update),
+            Command::DeleteTable(name) => self.delete_table(draft, name),
+            Command::Tag(tag) => self.tag(draft, tag),
+            Command::Untag(untag) => self.untag(draft, untag),
+            Command::UpdateTimeToLive(update) => self.update_time_to_live(draft, update),
+            Command::Follow { limit } => self.follow_notes(draft, *limit).map(done),
+            Command::Task { limit } => self.advance(draft, *limit).map(done),
+            Command::Expire { table, items } => self.expire(draft, *table, items).map(done),
         }
     }
 
-    fn create_table(&self, table: &TableDescription) -> (Option<Change>, Answer) {
-        let name = &table.definition.name;
-        let exists = self.catalogue.contains_key(name)
-            || self.catalogue.values().any(|other| other.id == table.id);
-        if exists {
-            return refused(Refusal::TableExists(name.clone()));
+    /// Keeps in memory what the engine now holds.
+    fn take_over(&mut self, draft: Draft) {
+        for (name, table) in draft.catalogue {
+            let old = match table {
+                Some(table) => {
+                    self.names.insert(table.id, name.clone());
+                    self.catalogue.insert(name, table);
+                    None
+                }
+                None => self.catalogue.remove(&name),
+            };
+            if let Some(old) = old {
+                self.names.remove(&old.id);
+            }
         }
-        let change = Change::Put { key: table_key(name), value: catalogue::encode(table) };
-        (Some(change), Answer::Created(table.clone()))
-    }
-
-    fn put(&self, put: &Put) -> Evaluated<E> {
-        let key = self.find(&put.table).and_then(|table| {
-            Ok(item_key(table.id, &table.definition.key_schema.key_of_item(&put.item)?))
-        });
-        let key = match key {
-            Ok(key) => key,
-            Err(refusal) => return Ok(refused(refusal)),
-        };
-        let answer = self.judge(
-            &key,
-            put.condition.as_ref(),
-            put.return_values,
-            put.return_values_on_failure,
-        )?;
-        Ok(match answer {
-            Ok(answer) => (Some(Change::Put { key, value: put.item.as_bytes().to_vec() }), answer),
-            Err(refusal) => refused(refusal),
-        })
-    }
-
-    fn delete(&self, delete: &Delete) -> Evaluated<E> {
-        let key = match self.engine_key(&delete.table, &delete.key) {
-            Ok(key) => key,
-            Err(refusal) => return Ok(refused(refusal)),
-        };
-        let answer = self.judge(
-            &key,
-            delete.condition.as_ref(),
-            delete.return_values,
-            delete.return_values_on_failure,
-        )?;
-        Ok(match answer {
-            Ok(answer) => (Some(Change::Delete { key }), answer),
-            Err(refusal) => refused(refusal),
-        })
-    }
-
-    /// Whether a write may go ahead, and its answer. Reads the engine only for who asks.
-    fn judge(
-        &self,
-        key: &[u8],
-        condition: Option<&Condition>,
-        on_success: ReturnOld,
-        on_failure: ReturnOld,
-    ) -> Result<Result<Answer, Refusal>, TableError<E::Error>> {
-        if condition.is_none() && on_success == ReturnOld::None {
-            return Ok(Ok(Answer::Written { old: None }));
+        for (task, cursor) in draft.tasks {
+            match cursor {
+                Some(cursor) => drop(self.tasks.insert(task, cursor)),
+                None => drop(self.tasks.remove(&task)),
+            }
         }
-        let stored = self.stored(key)?;
-        let holds = condition.is_none_or(|condition| condition.holds_packed(stored.as_ref()));
-        let told = if holds { on_success } else { on_failure };
-        let old = stored.filter(|_| told == ReturnOld::AllOld);
-        Ok(if holds { Ok(Answer::Written { old }) } else { Err(Refusal::ConditionFailed { old }) })
+        self.notes = (self.notes + u64::from(draft.followed)).saturating_sub(draft.caught_up);
     }
 
-    /// Reads one item.
-    ///
-    /// # Errors
-    /// Outer: when the engine fails or the item is damaged. Inner: when there is no such table or
-    /// the key does not fit it.
-    pub fn get(
-        &self,
-        table: &TableName,
-        key: &Item,
-    ) -> Result<Result<Option<PackedItem>, Refusal>, TableError<E::Error>> {
-        match self.engine_key(table, key) {
-            Ok(key) => self.stored(&key).map(Ok),
-            Err(refusal) => Ok(Err(refusal)),
+    /// What a leader should propose next of its own accord.
+    pub(crate) fn upkeep(&self, now_unix_s: u64) -> Result<Option<Command>, Stop<E::Error>> {
+        if self.notes > 0 {
+            return Ok(Some(Command::Follow { limit: FOLLOWED_MAX }));
         }
-    }
-
-    /// Describes a table.
-    ///
-    /// # Errors
-    /// When there is no such table.
-    pub fn describe(&self, table: &TableName) -> Result<&TableDescription, Refusal> {
-        self.find(table)
+        if !self.tasks.is_empty() {
+            return Ok(Some(Command::Task { limit: TASK_KEYS_MAX }));
+        }
+        self.due(now_unix_s)
     }
 
     /// Makes everything applied so far durable, and returns its index.
@@ -218,30 +233,53 @@ impl<E: Engine> Tables<E> {
         &self.engine
     }
 
-    fn find(&self, table: &TableName) -> Result<&TableDescription, Refusal> {
+    pub(crate) fn find(&self, table: &TableName) -> Result<&TableDescription, Refusal> {
         self.catalogue.get(table).ok_or_else(|| Refusal::TableNotFound(table.clone()))
     }
 
-    fn engine_key(&self, table: &TableName, key: &Item) -> Result<Vec<u8>, Refusal> {
-        let table = self.find(table)?;
-        let key: Key = table.definition.key_schema.key_of_attributes(key)?;
-        Ok(item_key(table.id, &key))
+    pub(crate) fn by_id(&self, id: TableId) -> Option<&TableDescription> {
+        self.catalogue.get(self.names.get(&id)?)
     }
 
-    fn stored(&self, key: &[u8]) -> Result<Option<PackedItem>, TableError<E::Error>> {
+    /// All tables in the order of their names.
+    pub(crate) fn descriptions(&self) -> impl Iterator<Item = &TableDescription> {
+        self.catalogue.values()
+    }
+
+    pub(crate) fn tasks_of(&self, table: TableId) -> impl Iterator<Item = Task> {
+        self.tasks.keys().filter(move |task| task.table == table).cloned()
+    }
+
+    pub(crate) fn has_task(&self, task: &Task) -> bool {
+        self.tasks.contains_key(task)
+    }
+
+    pub(crate) fn first_task(&self) -> Option<(&Task, &[u8])> {
+        self.tasks.first_key_value().map(|(task, cursor)| (task, cursor.as_slice()))
+    }
+
+    /// Whether an index does not show all items yet.
+    pub(crate) fn is_filling(&self, table: TableId, index: &IndexName) -> bool {
+        self.has_task(&Task { table, kind: TaskKind::FillIndex(index.clone()) })
+    }
+
+    pub(crate) fn stored(&self, key: &[u8]) -> Result<Option<PackedItem>, TableError<E::Error>> {
         let Some(bytes) = self.engine.get(key).map_err(TableError::Engine)? else {
             return Ok(None);
         };
         let damaged = |_| TableError::Damaged { what: "item", key: key.to_vec() };
         PackedItem::from_bytes(bytes).map(Some).map_err(damaged)
     }
-}
 
-/// The change that a command makes, if any, and its answer.
-type Evaluated<E> = Result<(Option<Change>, Answer), TableError<<E as Engine>::Error>>;
-
-fn refused(refusal: Refusal) -> (Option<Change>, Answer) {
-    (None, Answer::Refused(refusal))
+    /// A number in the engine; 0 if there is none.
+    pub(crate) fn number(&self, key: &[u8]) -> Result<u64, TableError<E::Error>> {
+        let Some(bytes) = self.engine.get(key).map_err(TableError::Engine)? else {
+            return Ok(0);
+        };
+        let bytes = bytes.as_slice().try_into();
+        let damaged = |_| TableError::Damaged { what: "number", key: key.to_vec() };
+        bytes.map(u64::from_be_bytes).map_err(damaged)
+    }
 }
 
 impl<E: Engine> StateMachine for Tables<E> {

@@ -16,6 +16,7 @@ use super::credentials::{Credentials, Secret};
 use hmac::{Hmac, Mac};
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, HOST, HeaderName};
+use ringleader_api::{ApiError, ErrorKind};
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -40,46 +41,30 @@ pub(crate) struct Verifier {
     signing_keys: RefCell<BTreeMap<(String, String), [u8; 32]>>,
 }
 
-/// Why a request is not taken for that of a key's owner.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SignatureError {
-    kind: &'static str,
-    message: String,
+fn incomplete(message: String) -> ApiError {
+    ApiError::new(ErrorKind::IncompleteSignature, message)
 }
 
-impl SignatureError {
-    fn incomplete(message: String) -> Self {
-        Self { kind: "IncompleteSignatureException", message }
-    }
+fn invalid(message: String) -> ApiError {
+    ApiError::new(ErrorKind::InvalidSignature, message)
+}
 
-    fn invalid(message: String) -> Self {
-        Self { kind: "InvalidSignatureException", message }
-    }
+fn unknown_key() -> ApiError {
+    let message = "The security token included in the request is invalid.";
+    ApiError::new(ErrorKind::UnrecognizedClient, message)
+}
 
-    fn unknown_key() -> Self {
-        let message = "The security token included in the request is invalid.".to_owned();
-        Self { kind: "UnrecognizedClientException", message }
-    }
+fn missing() -> ApiError {
+    ApiError::new(ErrorKind::MissingAuthenticationToken, "Request is missing Authentication Token")
+}
 
-    fn missing() -> Self {
-        let message = "Request is missing Authentication Token".to_owned();
-        Self { kind: "MissingAuthenticationTokenException", message }
-    }
-
-    fn mismatch() -> Self {
-        Self::invalid(
-            "The request signature we calculated does not match the signature you provided. Check \
-             your AWS Secret Access Key and signing method. Consult the service documentation for \
-             details."
-                .to_owned(),
-        )
-    }
-
-    /// The error document. Its status is 400.
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let kind = format!("com.amazon.coral.service#{}", self.kind);
-        serde_json::json!({ "__type": kind, "message": self.message }).to_string().into_bytes()
-    }
+fn mismatch() -> ApiError {
+    ApiError::new(
+        ErrorKind::InvalidSignature,
+        "The request signature we calculated does not match the signature you provided. Check \
+         your AWS Secret Access Key and signing method. Consult the service documentation for \
+         details.",
+    )
 }
 
 /// What the `Authorization` header says.
@@ -108,16 +93,16 @@ impl Verifier {
         headers: &HeaderMap,
         body: &[u8],
         now_unix: u64,
-    ) -> Result<(), SignatureError> {
-        let header = headers.get(AUTHORIZATION).ok_or_else(SignatureError::missing)?;
-        let header = header.to_str().map_err(|_| SignatureError::missing())?;
+    ) -> Result<(), ApiError> {
+        let header = headers.get(AUTHORIZATION).ok_or_else(missing)?;
+        let header = header.to_str().map_err(|_| missing())?;
         let sent_at = text(headers, "x-amz-date");
         let authorization = Authorization::read(header, sent_at)?;
         let sent_at = sent_at.unwrap_or_default();
         let secret = self.credentials.find(authorization.access_key);
-        let secret = secret.ok_or_else(SignatureError::unknown_key)?;
+        let secret = secret.ok_or_else(unknown_key)?;
         if secret.session_token.as_deref() != text(headers, "x-amz-security-token") {
-            return Err(SignatureError::unknown_key());
+            return Err(unknown_key());
         }
         self.check_scope(&authorization, sent_at)?;
         check_skew(sent_at, now_unix)?;
@@ -129,11 +114,11 @@ impl Verifier {
         let key = self.signing_key(&authorization, secret);
         let expected = signature(&key, sent_at, &scope, &canonical);
         let same = expected.as_bytes().ct_eq(authorization.signature.as_bytes());
-        if bool::from(same) { Ok(()) } else { Err(SignatureError::mismatch()) }
+        if bool::from(same) { Ok(()) } else { Err(mismatch()) }
     }
 
-    fn check_scope(&self, of: &Authorization<'_>, sent_at: &str) -> Result<(), SignatureError> {
-        let scoped = |what: &str| Err(SignatureError::invalid(what.to_owned()));
+    fn check_scope(&self, of: &Authorization<'_>, sent_at: &str) -> Result<(), ApiError> {
+        let scoped = |what: &str| Err(invalid(what.to_owned()));
         if of.terminator != TERMINATOR {
             return scoped(&format!(
                 "Credential should be scoped with a valid terminator: 'aws4_request', not '{}'.",
@@ -176,9 +161,9 @@ impl Verifier {
 }
 
 impl<'a> Authorization<'a> {
-    fn read(header: &'a str, sent_at: Option<&str>) -> Result<Self, SignatureError> {
+    fn read(header: &'a str, sent_at: Option<&str>) -> Result<Self, ApiError> {
         let Some(rest) = header.strip_prefix(ALGORITHM).filter(|it| it.starts_with(' ')) else {
-            return Err(SignatureError::incomplete(format!(
+            return Err(incomplete(format!(
                 "Authorization header requires the algorithm '{ALGORITHM}'. Authorization={header}"
             )));
         };
@@ -202,7 +187,7 @@ impl<'a> Authorization<'a> {
         let (Some(credential), Some(signed_headers), Some(signature), "") =
             (credential, signed_headers, signature, missing.as_str())
         else {
-            return Err(SignatureError::incomplete(format!("{missing}Authorization={header}")));
+            return Err(incomplete(format!("{missing}Authorization={header}")));
         };
         // From the end: an access key may hold a slash.
         let mut parts = credential.rsplitn(5, '/');
@@ -210,7 +195,7 @@ impl<'a> Authorization<'a> {
         let (Some(terminator), Some(service), Some(region), Some(date), Some(access_key)) =
             (part(), part(), part(), part(), part())
         else {
-            return Err(SignatureError::incomplete(format!(
+            return Err(incomplete(format!(
                 "Credential must have exactly 5 slash-delimited elements, e.g. \
                  keyid/date/region/service/term, got '{credential}'"
             )));
@@ -223,23 +208,23 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-fn check_skew(sent_at: &str, now: u64) -> Result<(), SignatureError> {
+fn check_skew(sent_at: &str, now: u64) -> Result<(), ApiError> {
     let Some(sent) = unix_seconds(sent_at) else {
-        return Err(SignatureError::incomplete(format!(
+        return Err(incomplete(format!(
             "Date must be in ISO-8601 'basic format'. Got '{sent_at}'. See \
              http://en.wikipedia.org/wiki/ISO_8601"
         )));
     };
     let (earliest, latest) = (now.saturating_sub(SKEW_SECONDS_MAX), now + SKEW_SECONDS_MAX);
     if sent < earliest {
-        return Err(SignatureError::invalid(format!(
+        return Err(invalid(format!(
             "Signature expired: {sent_at} is now earlier than {} ({} - 15 min.)",
             basic_format(earliest),
             basic_format(now)
         )));
     }
     if sent > latest {
-        return Err(SignatureError::invalid(format!(
+        return Err(invalid(format!(
             "Signature not yet current: {sent_at} is still later than {} ({} + 15 min.)",
             basic_format(latest),
             basic_format(now)
@@ -257,7 +242,7 @@ fn canonical_request(
     headers: &HeaderMap,
     signed_headers: &str,
     body: &[u8],
-) -> Result<String, SignatureError> {
+) -> Result<String, ApiError> {
     let mut pairs: Vec<&str> = query.split('&').filter(|pair| !pair.is_empty()).collect();
     pairs.sort_unstable();
     let mut canonical = format!("POST\n/\n{}\n", pairs.join("&"));
@@ -266,19 +251,19 @@ fn canonical_request(
     let unsigned =
         headers.keys().map(HeaderName::as_str).find(|it| must_be_signed(it) && !signed(it));
     if let Some(name) = unsigned {
-        return Err(SignatureError::invalid(format!(
+        return Err(invalid(format!(
             "'{name}' must be a 'SignedHeader' in the AWS Authorization."
         )));
     }
     for name in signed_headers.split(';') {
         let mut values = headers.get_all(name).iter().peekable();
         if values.peek().is_none() {
-            return Err(SignatureError::mismatch());
+            return Err(mismatch());
         }
         canonical.push_str(name);
         for (at, value) in values.enumerate() {
             canonical.push(if at == 0 { ':' } else { ',' });
-            let value = value.to_str().map_err(|_| SignatureError::mismatch())?;
+            let value = value.to_str().map_err(|_| mismatch())?;
             // Blanks around a value do not count, and several inside it count as one.
             for (at, word) in value.split(' ').filter(|word| !word.is_empty()).enumerate() {
                 if at > 0 {

@@ -1,5 +1,7 @@
 //! One node of a group of one, over HTTP on whatever port is free.
 
+mod operations;
+
 use super::*;
 use crate::config::{Config, Replica};
 use crate::random::Random;
@@ -42,7 +44,9 @@ async fn start(directory: &std::path::Path, verifier: Option<Verifier>) -> Socke
     let (node, running) =
         ringleader_node::start(options, store.wal, &store.recovered, store.state, peers).unwrap();
     tokio::task::spawn_local(running);
-    let service = Service { node, place: Place::default(), random: Random::seeded() };
+    tokio::task::spawn_local(crate::upkeep::run(node.clone()));
+    let (place, random) = (Place::default(), Random::seeded());
+    let service = Service { node, place, random, endpoint: address.to_string() };
     tokio::task::spawn_local(run(api, service, verifier));
     address
 }
