@@ -9,7 +9,7 @@ import pytest
 from botocore.config import Config
 from cluster import Cluster, Killer
 
-ROUNDS = 8
+ROUNDS = 6
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
