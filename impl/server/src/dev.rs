@@ -6,7 +6,7 @@ use crate::limits::REPLICAS_MAX;
 use crate::store;
 use serde::{Deserialize, Serialize};
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -90,10 +90,10 @@ async fn dev(arguments: &Arguments) -> Result<(), Failure> {
         for config in &configs {
             let first = !known && !store::exists(&config.data_dir);
             let node = start(&data, config, first).await?;
-            println!(
+            say(format_args!(
                 "node {}  http://{}  (process {})",
                 config.id, config.api_address, node.process
-            );
+            ));
             stdins.push(node.stdin);
             running.spawn(wait(config.id, node.child));
         }
@@ -111,13 +111,19 @@ async fn dev(arguments: &Arguments) -> Result<(), Failure> {
         watch(&mut running, &mut asked, &data).await?;
     }
     drop(stdins);
-    println!("stopping");
+    say(format_args!("stopping"));
     let stopped = timeout(STOP_TIMEOUT, async { while running.join_next().await.is_some() {} });
     if stopped.await.is_err() {
-        println!("a node does not stop; killing it");
+        say(format_args!("a node does not stop; killing it"));
         running.shutdown().await;
     }
     Ok(())
+}
+
+/// Says a line on standard output. Whoever started us may be gone, and that is no reason to stop.
+fn say(line: std::fmt::Arguments<'_>) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
 fn in_data(data: &Path, action: &str, error: impl std::fmt::Display) -> Failure {
@@ -277,14 +283,14 @@ async fn wait(id: u8, mut child: Child) -> (u8, io::Result<ExitStatus>) {
 
 fn greet(data: &Path, configs: &[Config]) {
     let endpoint = format!("http://{}", configs[0].api_address);
-    println!("data in {}", data.display());
-    println!("ready; ctrl-C stops. Try:");
-    println!(
+    say(format_args!("data in {}", data.display()));
+    say(format_args!("ready; ctrl-C stops. Try:"));
+    say(format_args!(
         "  AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any AWS_REGION=local aws dynamodb \
          create-table --endpoint-url {endpoint} --table-name songs \
          --attribute-definitions AttributeName=id,AttributeType=S \
          --key-schema AttributeName=id,KeyType=HASH --billing-mode PAY_PER_REQUEST"
-    );
+    ));
 }
 
 /// The signals that ask us to stop.
@@ -329,12 +335,12 @@ async fn watch(
         let Ok((id, status)) = ended else { continue };
         let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
         let binary = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("ringleader"));
-        println!(
+        say(format_args!(
             "node {id} died ({status}); log in {}; to start it again: {} serve --config {}",
             data.join(format!("node-{id}.log")).display(),
             in_shell(&binary),
             in_shell(&config_path(data, id))
-        );
+        ));
     }
 }
 
