@@ -87,6 +87,11 @@ fn wrong_tables_are_refused() {
             format!("ValidationException: One or more parameter values were invalid: {expected}");
         assert_eq!(refused("CreateTable", &CREATE.replacen(part, replacement, 1)), expected);
     }
+    let few = r#"{"TableName":"orders","BillingMode":"PAY_PER_REQUEST","AttributeDefinitions":[{"AttributeName":"id","AttributeType":"S"}],"KeySchema":[{"AttributeName":"id","KeyType":"HASH"},{"AttributeName":"at","KeyType":"RANGE"}]}"#;
+    assert_eq!(
+        refused("CreateTable", few),
+        "ValidationException: Invalid KeySchema: Some index key attribute have no definition"
+    );
 }
 
 #[test]

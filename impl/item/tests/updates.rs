@@ -392,12 +392,17 @@ fn twin(item: &Item, actions: &[(Action, Option<Tree>)]) -> Option<Item> {
 }
 
 fn a_path() -> impl Strategy<Value = Path> {
-    let element = prop_oneof![
-        prop::sample::select(vec!["a", "b"]).prop_map(|name| PathElement::Name(name.into())),
-        (0_u32..5).prop_map(PathElement::Index),
-    ];
-    (prop::sample::select(vec!["a", "b", "c"]), prop::collection::vec(element, 0..3))
-        .prop_map(|(root, elements)| Path { root: root.into(), elements })
+    let element = || {
+        prop_oneof![
+            prop::sample::select(vec!["a", "b"]).prop_map(|name| PathElement::Name(name.into())),
+            (0_u32..5).prop_map(PathElement::Index),
+        ]
+    };
+    let any = (prop::sample::select(vec!["a", "b", "c"]), prop::collection::vec(element(), 0..3));
+    // Several places in one list are where order matters.
+    let listed = ((0_u32..5).prop_map(PathElement::Index), prop::collection::vec(element(), 0..2));
+    let listed = listed.prop_map(|(first, rest)| ("a", [vec![first], rest].concat()));
+    prop_oneof![any, listed].prop_map(|(root, elements)| Path { root: root.into(), elements })
 }
 
 fn a_leaf() -> impl Strategy<Value = AttributeValue> {
@@ -460,11 +465,15 @@ proptest! {
 
     #[test]
     fn updates_do_what_the_twin_does(
+        list in prop::collection::vec(a_value(), 0..6),
         attributes in prop::collection::btree_map(
             prop::sample::select(vec!["a", "b", "c"]).prop_map(str::to_owned), a_value(), 0..4),
         actions in prop::collection::vec(an_action(), 1..4),
     ) {
-        let item = Item::from(attributes);
+        let mut item = Item::from(attributes);
+        if item.get("a").is_none() {
+            item.insert("a".into(), AttributeValue::L(list));
+        }
         let program = UpdateProgram::new(actions.iter().map(|(action, _)| action.clone()).collect());
         let overlap = |left: &Path, right: &Path| {
             let common = left.elements.len().min(right.elements.len());

@@ -118,6 +118,11 @@ impl KeyText {
         }
         let attribute = |key: &NameAndWord| {
             definitions.attribute(&key.name).ok_or_else(|| {
+                if definitions.0.len() < self.0.len() {
+                    return ApiError::validation(
+                        "Invalid KeySchema: Some index key attribute have no definition",
+                    );
+                }
                 let keys: Vec<_> = self.0.iter().map(|key| key.name.as_str()).collect();
                 invalid(format!(
                     "Some index key attributes are not defined in AttributeDefinitions. Keys: [{}], \
