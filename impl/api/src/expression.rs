@@ -8,3 +8,4 @@ pub(crate) mod projection;
 mod reserved;
 mod token;
 pub(crate) mod update;
+mod wording;

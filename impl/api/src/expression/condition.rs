@@ -11,11 +11,11 @@
 //! NOT binds tighter than AND, AND tighter than OR. The parser is an operator-precedence parser
 //! with its own stack, not a recursive one, so 4 KB of parentheses cost 4 KB.
 
-use super::cursor::{Cursor, display};
+use super::cursor::Cursor;
 use super::placeholders::Placeholders;
 use super::token::TokenKind;
+use super::wording::Wrong;
 use crate::ApiError;
-use crate::value::push_value;
 use ringleader_item::limits::{IN_OPERANDS_MAX, OPERATORS_MAX};
 use ringleader_item::{AttributeValue, Comparator, Condition, Operand, Path, Predicate, Step};
 
@@ -96,10 +96,7 @@ impl<'t, 'p, 'r> Parser<'t, 'p, 'r> {
         }
         self.cursor.finish()?;
         if self.steps.len() > OPERATORS_MAX {
-            return Err(format!(
-                "The expression contains too many operators; operator count: {}",
-                self.steps.len()
-            ));
+            return Err(Wrong::TooManyOperators(self.steps.len()).into());
         }
         Ok(Condition::new(self.steps).expect("the parser balances steps and bounds their number"))
     }
@@ -152,7 +149,7 @@ impl<'t, 'p, 'r> Parser<'t, 'p, 'r> {
             return Err(self.cursor.syntax_error());
         };
         if self.closed == Some((start + 1, at - 1)) {
-            self.cursor.mean("The expression has redundant parentheses;".into());
+            self.cursor.mean(&Wrong::Parentheses);
         }
         self.closed = Some((start, at));
         Ok(())
@@ -187,22 +184,14 @@ impl<'t, 'p, 'r> Parser<'t, 'p, 'r> {
         self.cursor.advance();
         let operands = self.operand_list()?;
         let Some(function) = Function::named(name) else {
-            self.cursor.mean(match name {
-                "if_not_exists" | "list_append" => {
-                    format!(
-                        "The function is not allowed in a condition expression; function: {name}"
-                    )
-                }
-                _ => format!("Invalid function name; function: {name}"),
+            self.cursor.mean(&match name {
+                "if_not_exists" | "list_append" => Wrong::FunctionInCondition(name),
+                _ => Wrong::Function(name),
             });
             return Ok(None);
         };
         if operands.len() != function.operand_count() {
-            self.cursor.mean(format!(
-                "Incorrect number of operands for operator or function; operator or function: \
-                 {name}, number of operands: {}",
-                operands.len()
-            ));
+            self.cursor.mean(&Wrong::OperandCount(name, operands.len()));
             return Ok(None);
         }
         let Some(operands) = operands.into_iter().collect::<Option<Vec<_>>>() else {
@@ -251,25 +240,20 @@ impl<'t, 'p, 'r> Parser<'t, 'p, 'r> {
         if let Operand::Path(path) = operand {
             return Some(path);
         }
-        self.cursor.mean(requires_path(name));
+        self.cursor.mean(&Wrong::NoPath(name));
         None
     }
 
     fn type_name(&mut self, operand: &Operand) -> Option<String> {
-        let message = match operand {
+        const NAME: &str = "attribute_type";
+        self.cursor.mean(&match operand {
             Operand::Value(AttributeValue::S(name)) if TYPE_NAMES.contains(&name.as_str()) => {
                 return Some(name.clone());
             }
-            Operand::Value(AttributeValue::S(name)) => format!(
-                "Invalid attribute type name found; type: {name}, valid types: {{{}}}",
-                TYPE_NAMES.join(",")
-            ),
-            Operand::Value(value) => incorrect_type("attribute_type", value),
-            Operand::Path(_) | Operand::Size(_) => "Incorrect operand type for operator or \
-                function; operator or function: attribute_type, operand type: path"
-                .into(),
-        };
-        self.cursor.mean(message);
+            Operand::Value(AttributeValue::S(name)) => Wrong::TypeName(name, &TYPE_NAMES),
+            Operand::Value(value) => Wrong::OperandType(NAME, value.type_name()),
+            Operand::Path(_) | Operand::Size(_) => Wrong::OperandType(NAME, "path"),
+        });
         None
     }
 
@@ -321,35 +305,20 @@ impl<'t, 'p, 'r> Parser<'t, 'p, 'r> {
     }
 
     fn check_bounds(&mut self, low: &AttributeValue, high: &AttributeValue) {
-        let rule = match (low, high) {
-            (low, high) if low.type_name() != high.type_name() => {
-                "same data type for lower and upper bounds"
-            }
+        self.cursor.mean(&match (low, high) {
+            (low, high) if low.type_name() != high.type_name() => Wrong::BoundTypes(low, high),
             (AttributeValue::S(low), AttributeValue::S(high)) if low <= high => return,
             (AttributeValue::N(low), AttributeValue::N(high)) if low <= high => return,
             (AttributeValue::B(low), AttributeValue::B(high)) if low <= high => return,
-            _ => "upper bound to be greater than or equal to lower bound",
-        };
-        let shown = |value: &AttributeValue| {
-            let mut out = String::new();
-            push_value(&mut out, value);
-            format!("AttributeValue: {}", out.replace('"', ""))
-        };
-        self.cursor.mean(format!(
-            "The BETWEEN operator requires {rule}; lower bound operand: {}, upper bound operand: {}",
-            shown(low),
-            shown(high)
-        ));
+            _ => Wrong::BoundOrder(low, high),
+        });
     }
 
     /// What follows `operand IN`.
     fn within(&mut self, operand: Option<Operand>) -> Result<Option<Predicate>, String> {
         let candidates = self.operand_list()?;
         if candidates.len() > IN_OPERANDS_MAX {
-            self.cursor.mean(format!(
-                "The IN operator is provided with too many operands; number of operands: {}",
-                candidates.len()
-            ));
+            self.cursor.mean(&Wrong::TooManyCandidates(candidates.len()));
         }
         let candidates = candidates.into_iter().collect::<Option<Vec<_>>>();
         let (Some(operand), Some(candidates)) = (operand, candidates) else { return Ok(None) };
@@ -373,12 +342,12 @@ impl<'t, 'p, 'r> Parser<'t, 'p, 'r> {
     /// so this does not recurse.
     fn size(&mut self, function: &str) -> Result<Option<Operand>, String> {
         if function != "size" {
-            let message = match Function::named(function) {
-                Some(_) => "The function is not allowed to be used this way in an expression",
-                None => "Invalid function name",
-            };
             // Not remembered but told at once: to read on would be to recurse.
-            return Err(format!("{message}; function: {function}"));
+            return Err(match Function::named(function) {
+                Some(_) => Wrong::FunctionHere(function),
+                None => Wrong::Function(function),
+            }
+            .into());
         }
         self.cursor.advance();
         self.cursor.require_sign("(")?;
@@ -386,7 +355,7 @@ impl<'t, 'p, 'r> Parser<'t, 'p, 'r> {
             self.cursor.peek(0).is_some_and(|token| token.kind == TokenKind::ValuePlaceholder);
         if is_value {
             self.cursor.advance();
-            self.cursor.mean(requires_path("size"));
+            self.cursor.mean(&Wrong::NoPath("size"));
             self.cursor.require_sign(")")?;
             return Ok(None);
         }
@@ -406,7 +375,7 @@ impl<'t, 'p, 'r> Parser<'t, 'p, 'r> {
             if let Operand::Value(value) = operand
                 && !allowed(value)
             {
-                self.cursor.mean(incorrect_type(operator, value));
+                self.cursor.mean(&Wrong::OperandType(operator, value.type_name()));
             }
         }
     }
@@ -416,27 +385,11 @@ impl<'t, 'p, 'r> Parser<'t, 'p, 'r> {
         if let Operand::Path(path) = first
             && others.contains(&first)
         {
-            self.cursor.mean(format!(
-                "The first operand must be distinct from the remaining operands for this operator \
-                 or function; operator: {operator}, first operand: {}",
-                display(path)
-            ));
+            self.cursor.mean(&Wrong::SameOperand(operator, path));
         }
     }
 }
 
 fn is_ordered(value: &AttributeValue) -> bool {
     matches!(value, AttributeValue::S(_) | AttributeValue::N(_) | AttributeValue::B(_))
-}
-
-fn requires_path(function: &str) -> String {
-    format!("Operator or function requires a document path; operator or function: {function}")
-}
-
-fn incorrect_type(operator: &str, value: &AttributeValue) -> String {
-    format!(
-        "Incorrect operand type for operator or function; operator or function: {operator}, \
-         operand type: {}",
-        value.type_name()
-    )
 }

@@ -6,6 +6,7 @@
 use super::placeholders::Placeholders;
 use super::reserved::is_reserved;
 use super::token::{Token, TokenKind, tokens};
+use super::wording::Wrong;
 use ringleader_item::limits::{EXPRESSION_SIZE_MAX, PATH_LENGTH_MAX};
 use ringleader_item::{AttributeValue, Path, PathElement};
 
@@ -25,14 +26,11 @@ impl<'t, 'p, 'r> Cursor<'t, 'p, 'r> {
         placeholders: &'p mut Placeholders<'r>,
     ) -> Result<Self, String> {
         if text.len() > EXPRESSION_SIZE_MAX {
-            return Err(format!(
-                "Expression size has exceeded the maximum allowed size; expression size: {}",
-                text.len()
-            ));
+            return Err(Wrong::TooLong(text.len()).into());
         }
         let tokens = tokens(text);
         if tokens.is_empty() {
-            return Err("The expression can not be empty;".into());
+            return Err(Wrong::Empty.into());
         }
         Ok(Self { tokens, next: 0, placeholders, meaning: None })
     }
@@ -81,8 +79,8 @@ impl<'t, 'p, 'r> Cursor<'t, 'p, 'r> {
     }
 
     /// Remembers an error of meaning.
-    pub(super) fn mean(&mut self, message: String) {
-        self.meaning.get_or_insert(message);
+    pub(super) fn mean(&mut self, wrong: &Wrong<'_>) {
+        self.meaning.get_or_insert_with(|| wrong.to_string());
     }
 
     /// The next word is not what it must be.
@@ -92,7 +90,7 @@ impl<'t, 'p, 'r> Cursor<'t, 'p, 'r> {
         let end = (self.next + 2).min(self.tokens.len());
         let near = self.tokens[start..end].iter().map(|token| token.text);
         let near = near.collect::<Vec<_>>().join(" ");
-        format!("Syntax error; token: \"{token}\", near: \"{near}\"")
+        Wrong::Syntax { token, near: &near }.into()
     }
 
     /// The name of the function that is called next.
@@ -108,11 +106,7 @@ impl<'t, 'p, 'r> Cursor<'t, 'p, 'r> {
         self.next += 1;
         let value = self.placeholders.value(token.text).cloned();
         if value.is_none() {
-            self.mean(format!(
-                "An expression attribute value used in expression is not defined; attribute \
-                 value: {}",
-                token.text
-            ));
+            self.mean(&Wrong::UndefinedValue(token.text));
         }
         Ok(value)
     }
@@ -137,9 +131,7 @@ impl<'t, 'p, 'r> Cursor<'t, 'p, 'r> {
         }
         let length = path.as_ref().map_or(0, |path| 1 + path.elements.len());
         if length > PATH_LENGTH_MAX {
-            self.mean(format!(
-                "The document path has too many nesting elements; nesting levels: {length}"
-            ));
+            self.mean(&Wrong::PathTooLong(length));
             return Ok(None);
         }
         Ok(path)
@@ -151,10 +143,7 @@ impl<'t, 'p, 'r> Cursor<'t, 'p, 'r> {
             TokenKind::Word if !KEYWORDS.iter().any(|word| is_keyword(token.text, word)) => {
                 self.next += 1;
                 if is_reserved(token.text) {
-                    self.mean(format!(
-                        "Attribute name is a reserved keyword; reserved keyword: {}",
-                        token.text
-                    ));
+                    self.mean(&Wrong::Reserved(token.text));
                     return Ok(None);
                 }
                 Ok(Some(token.text.to_owned()))
@@ -163,11 +152,7 @@ impl<'t, 'p, 'r> Cursor<'t, 'p, 'r> {
                 self.next += 1;
                 let name = self.placeholders.name(token.text).map(str::to_owned);
                 if name.is_none() {
-                    self.mean(format!(
-                        "An expression attribute name used in the document path is not defined; \
-                         attribute name: {}",
-                        token.text
-                    ));
+                    self.mean(&Wrong::UndefinedName(token.text));
                 }
                 Ok(name)
             }
@@ -186,10 +171,7 @@ impl<'t, 'p, 'r> Cursor<'t, 'p, 'r> {
         self.next += 1;
         let index = token.text.parse().ok();
         if index.is_none() {
-            self.mean(format!(
-                "List index is not within the allowable range; index: [{}]",
-                token.text
-            ));
+            self.mean(&Wrong::Index(token.text));
         }
         Ok(index)
     }

@@ -3,6 +3,7 @@
 
 use super::condition;
 use super::placeholders::Placeholders;
+use super::wording::Wrong;
 use crate::ApiError;
 use ringleader_item::{
     AttributeValue, Comparator, KeyCondition, KeyTest, Operand, Path, Predicate, Step,
@@ -17,16 +18,16 @@ pub(crate) fn parse(
     placeholders: &mut Placeholders<'_>,
 ) -> Result<KeyCondition, ApiError> {
     let condition = condition::parse(MEMBER, text, placeholders)?;
-    let invalid = |message| ApiError::validation(format!("Invalid {MEMBER}: {message}"));
+    let invalid = |wrong: &Wrong<'_>| ApiError::validation(format!("Invalid {MEMBER}: {wrong}"));
     let mut tests = BTreeMap::new();
     for step in condition.steps() {
         let predicate = match step {
             Step::Test(predicate) => predicate,
             Step::And => continue,
-            Step::Or => return Err(invalid(operator("OR"))),
-            Step::Not => return Err(invalid(operator("NOT"))),
+            Step::Or => return Err(invalid(&Wrong::KeyOperator("OR"))),
+            Step::Not => return Err(invalid(&Wrong::KeyOperator("NOT"))),
         };
-        let (attribute, wanted) = key_test(predicate).map_err(invalid)?;
+        let (attribute, wanted) = key_test(predicate).map_err(|wrong| invalid(&wrong))?;
         if tests.insert(attribute, wanted).is_some() {
             return Err(ApiError::validation(format!(
                 "{MEMBER}s must only contain one condition per key"
@@ -39,11 +40,7 @@ pub(crate) fn parse(
     Ok(KeyCondition { tests })
 }
 
-fn operator(name: &str) -> String {
-    format!("Invalid operator used in {MEMBER}: {name}")
-}
-
-fn key_test(predicate: &Predicate) -> Result<(String, KeyTest), String> {
+fn key_test(predicate: &Predicate) -> Result<(String, KeyTest), Wrong<'static>> {
     match predicate {
         Predicate::Compare { left, comparator, right } => {
             let (path, value, comparator) = match (left, right) {
@@ -60,7 +57,7 @@ fn key_test(predicate: &Predicate) -> Result<(String, KeyTest), String> {
                 Comparator::LessOrEqual => KeyTest::LessOrEqual(value),
                 Comparator::Greater => KeyTest::Greater(value),
                 Comparator::GreaterOrEqual => KeyTest::GreaterOrEqual(value),
-                Comparator::NotEqual => return Err(operator("<>")),
+                Comparator::NotEqual => return Err(Wrong::KeyOperator("<>")),
             };
             Ok((attribute(path)?, test))
         }
@@ -73,11 +70,11 @@ fn key_test(predicate: &Predicate) -> Result<(String, KeyTest), String> {
             let (path, [prefix]) = key_and_values(operand, [prefix])?;
             Ok((attribute(path)?, KeyTest::BeginsWith(prefix.clone())))
         }
-        Predicate::Exists(_) => Err(operator("attribute_exists")),
-        Predicate::NotExists(_) => Err(operator("attribute_not_exists")),
-        Predicate::HasType { .. } => Err(operator("attribute_type")),
-        Predicate::Contains { .. } => Err(operator("contains")),
-        Predicate::In { .. } => Err(operator("IN")),
+        Predicate::Exists(_) => Err(Wrong::KeyOperator("attribute_exists")),
+        Predicate::NotExists(_) => Err(Wrong::KeyOperator("attribute_not_exists")),
+        Predicate::HasType { .. } => Err(Wrong::KeyOperator("attribute_type")),
+        Predicate::Contains { .. } => Err(Wrong::KeyOperator("contains")),
+        Predicate::In { .. } => Err(Wrong::KeyOperator("IN")),
     }
 }
 
@@ -95,35 +92,28 @@ fn flipped(comparator: Comparator) -> Comparator {
 fn key_and_values<'e, const N: usize>(
     key: &'e Operand,
     values: [&'e Operand; N],
-) -> Result<(&'e Path, [&'e AttributeValue; N]), String> {
-    let nested = || format!("{MEMBER}s cannot contain nested operations");
+) -> Result<(&'e Path, [&'e AttributeValue; N]), Wrong<'static>> {
     let path = match key {
         Operand::Path(path) => path,
         Operand::Value(_) => {
-            return Err(format!("Invalid condition in {MEMBER}: No key attribute specified"));
+            return Err(Wrong::NoKey);
         }
-        Operand::Size(_) => return Err(nested()),
+        Operand::Size(_) => return Err(Wrong::NestedInKey),
     };
     let mut found = Vec::with_capacity(N);
     for value in values {
         match value {
             Operand::Value(value) => found.push(value),
             Operand::Path(_) => {
-                return Err(format!(
-                    "Invalid condition in {MEMBER}: Multiple attribute names used in one condition"
-                ));
+                return Err(Wrong::TwoKeys);
             }
-            Operand::Size(_) => return Err(nested()),
+            Operand::Size(_) => return Err(Wrong::NestedInKey),
         }
     }
-    let found = found.try_into().map_err(|_| nested())?;
+    let found = found.try_into().map_err(|_| Wrong::NestedInKey)?;
     Ok((path, found))
 }
 
-fn attribute(path: &Path) -> Result<String, String> {
-    if path.elements.is_empty() {
-        Ok(path.root.clone())
-    } else {
-        Err(format!("{MEMBER}s cannot have conditions on nested attributes"))
-    }
+fn attribute(path: &Path) -> Result<String, Wrong<'static>> {
+    if path.elements.is_empty() { Ok(path.root.clone()) } else { Err(Wrong::PathInKey) }
 }

@@ -1,9 +1,10 @@
 //! Projection expressions: paths, separated by commas.
 
-use super::cursor::{Cursor, display};
+use super::cursor::Cursor;
 use super::placeholders::Placeholders;
+use super::wording::Wrong;
 use crate::ApiError;
-use ringleader_item::projection::{ProjectionError, first_clash};
+use ringleader_item::projection::first_clash;
 use ringleader_item::{Path, Projection};
 
 /// Parses a projection. `member` is the parameter's name in error texts.
@@ -14,7 +15,7 @@ pub(crate) fn parse(
 ) -> Result<Projection, ApiError> {
     Cursor::start(text, placeholders)
         .and_then(paths)
-        .and_then(|paths| Projection::new(&paths).map_err(|error| describe(error, &paths)))
+        .and_then(|paths| Projection::new(&paths).map_err(|_| describe(&paths)))
         .map_err(|message| ApiError::validation(format!("Invalid {member}: {message}")))
 }
 
@@ -32,18 +33,8 @@ fn paths(mut cursor: Cursor<'_, '_, '_>) -> Result<Vec<Path>, String> {
 }
 
 /// Names the first two paths that cannot stand together.
-fn describe(error: ProjectionError, paths: &[Path]) -> String {
-    let stand = match error {
-        ProjectionError::Overlap => "overlap",
-        ProjectionError::Conflict => "conflict",
-        ProjectionError::TooLong => {
-            unreachable!("the text bounds the paths' number, the cursor their length")
-        }
-    };
-    let (first, second, _) = first_clash(paths).expect("some pair made the projection impossible");
-    format!(
-        "Two document paths {stand} with each other; must remove or rewrite one of these paths; path one: {}, path two: {}",
-        display(first),
-        display(second)
-    )
+fn describe(paths: &[Path]) -> String {
+    let (first, second, error) =
+        first_clash(paths).expect("the text bounds the paths' number, the cursor their length");
+    Wrong::Paths(first, second, error).into()
 }

@@ -10,12 +10,13 @@
 //!
 //! Functions inside each other wait on a stack of the parser's own, as in conditions.
 
-use super::cursor::{Cursor, display};
+use super::cursor::Cursor;
 use super::placeholders::Placeholders;
 use super::token::TokenKind;
+use super::wording::Wrong;
 use crate::ApiError;
 use ringleader_item::limits::OPERATORS_MAX;
-use ringleader_item::projection::{ProjectionError, first_clash};
+use ringleader_item::projection::first_clash;
 use ringleader_item::{Action, AttributeValue, Path, UpdateProgram, ValueStep};
 
 const MEMBER: &str = "UpdateExpression";
@@ -56,10 +57,7 @@ impl Parser<'_, '_, '_> {
                 return Err(self.cursor.syntax_error());
             };
             if std::mem::replace(&mut seen[clause], true) {
-                self.cursor.mean(format!(
-                    "The \"{}\" section can only be used once in an update expression;",
-                    CLAUSES[clause]
-                ));
+                self.cursor.mean(&Wrong::ClauseTwice(CLAUSES[clause]));
             }
             self.action(CLAUSES[clause])?;
             while self.cursor.accept_sign(",") {
@@ -68,14 +66,11 @@ impl Parser<'_, '_, '_> {
         }
         self.cursor.finish()?;
         if self.operators > OPERATORS_MAX {
-            let count = self.operators;
-            return Err(format!(
-                "The expression contains too many operators; operator count: {count}"
-            ));
+            return Err(Wrong::TooManyOperators(self.operators).into());
         }
         let paths: Vec<Path> = self.actions.iter().map(|action| action.path().clone()).collect();
         if let Some((first, second, error)) = first_clash(&paths) {
-            return Err(clash(first, second, error));
+            return Err(Wrong::Paths(first, second, error).into());
         }
         Ok(UpdateProgram::new(self.actions)
             .expect("the parser balances values, and their number and places were checked"))
@@ -109,11 +104,7 @@ impl Parser<'_, '_, '_> {
         let allowed =
             matches!(value, Ss(_) | Ns(_) | Bs(_)) || (clause == "ADD" && matches!(value, N(_)));
         if !allowed {
-            self.cursor.mean(format!(
-                "Incorrect operand type for operator or function; operator: {clause}, operand type: \
-                 {}, typeSet: ALLOWED_FOR_{clause}_OPERAND",
-                long_type_name(value)
-            ));
+            self.cursor.mean(&Wrong::ClauseType(clause, long_type_name(value)));
         }
         allowed
     }
@@ -190,13 +181,11 @@ impl Parser<'_, '_, '_> {
                 self.cursor.advance();
                 self.cursor.require_sign("(")?;
                 if self.cursor.peek(0).is_some_and(|it| it.kind == TokenKind::ValuePlaceholder) {
-                    return Err("Operator or function requires a document path; operator or \
-                                function: if_not_exists"
-                        .into());
+                    return Err(Wrong::NoPath(name).into());
                 }
                 let path = self.cursor.path()?;
                 if self.cursor.accept_sign(")") {
-                    return Err(operand_count(name, 1));
+                    return Err(Wrong::OperandCount(name, 1).into());
                 }
                 self.cursor.require_sign(",")?;
                 Ok(Frame::IfNotExists(path))
@@ -206,16 +195,14 @@ impl Parser<'_, '_, '_> {
             | "attribute_type"
             | "begins_with"
             | "contains"
-            | "size" => Err(format!(
-                "The function is not allowed in an update expression; function: {name}"
-            )),
-            _ => Err(format!("Invalid function name; function: {name}")),
+            | "size" => Err(Wrong::FunctionInUpdate(name).into()),
+            _ => Err(Wrong::Function(name).into()),
         }
     }
 
     fn close(&mut self, name: &str) -> Result<(), String> {
         if self.cursor.peek(0).is_some_and(|token| token.text == ",") {
-            return Err(operand_count(name, 3));
+            return Err(Wrong::OperandCount(name, 3).into());
         }
         self.cursor.require_sign(")")
     }
@@ -241,39 +228,16 @@ impl Parser<'_, '_, '_> {
             Some(ValueStep::ListAppend) => "L",
             _ => return,
         };
-        self.incorrect_type(sign, wrong);
+        self.cursor.mean(&Wrong::OperandType(sign, wrong));
     }
 
     fn check_list(&mut self, steps: Option<&[ValueStep]>) {
         if let Some(ValueStep::Value(value)) = steps.and_then(<[_]>::last)
             && !matches!(value, AttributeValue::L(_))
         {
-            self.incorrect_type("list_append", value.type_name());
+            self.cursor.mean(&Wrong::OperandType("list_append", value.type_name()));
         }
     }
-
-    fn incorrect_type(&mut self, operator: &str, type_name: &str) {
-        self.cursor.mean(format!(
-            "Incorrect operand type for operator or function; operator or function: {operator}, \
-             operand type: {type_name}"
-        ));
-    }
-}
-
-fn operand_count(function: &str, count: usize) -> String {
-    format!(
-        "Incorrect number of operands for operator or function; operator or function: {function}, \
-         number of operands: {count}"
-    )
-}
-
-fn clash(first: &Path, second: &Path, error: ProjectionError) -> String {
-    let stand = if error == ProjectionError::Conflict { "conflict" } else { "overlap" };
-    format!(
-        "Two document paths {stand} with each other; must remove or rewrite one of these paths; path one: {}, path two: {}",
-        display(first),
-        display(second)
-    )
 }
 
 /// The name of a type in the errors of ADD and DELETE.
