@@ -1,13 +1,18 @@
 """Programs above the SDK: an object mapper, and what an infrastructure tool asks of a table."""
 
-import pytest
-from test_reads import eventually
+import os
+import pathlib
+import shutil
+import subprocess
 
-pynamodb = pytest.importorskip("pynamodb.models")
+import pytest
+from conftest import ROOT
+from test_reads import eventually
 
 
 @pytest.mark.calm
 def test_pynamodb(cluster, monkeypatch):
+    pynamodb = pytest.importorskip("pynamodb.models")
     from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
     from pynamodb.exceptions import PutError
     from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
@@ -77,3 +82,18 @@ def test_what_an_infrastructure_tool_asks(db, make, fails):
     assert first[1] == {"TimeToLiveStatus": "DISABLED"}
     # It takes this answer for "there are no backups here".
     fails("UnknownOperationException", db.describe_continuous_backups, TableName=table)
+
+
+@pytest.mark.calm
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
+def test_javascript(cluster):
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    directory = target / "sdk-javascript"
+    directory.mkdir(parents=True, exist_ok=True)
+    if not (directory / "node_modules" / "@aws-sdk").exists():
+        install = ["npm", "install", "--silent", "--no-fund", "--no-audit", "@aws-sdk/client-dynamodb@3"]
+        subprocess.run(install, cwd=directory, check=True)
+    shutil.copy(pathlib.Path(__file__).parent / "smoke.mjs", directory)
+    command = ["node", "smoke.mjs", cluster.endpoint(0)]
+    done = subprocess.run(command, cwd=directory, capture_output=True, text=True)
+    assert done.stdout == "ok\n", done.stdout + done.stderr
