@@ -11,6 +11,11 @@ from cluster import Cluster, Killer
 
 ROUNDS = 6
 
+# What an application would have that knows that nodes fail.
+RETRIES = Config(
+    retries={"mode": "standard", "total_max_attempts": 12}, connect_timeout=2, read_timeout=15
+)
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -65,18 +70,13 @@ def cluster(server, tmp_path_factory, request):
 
 def client_of(endpoint, **options):
     """A client with the retries that an application would have."""
-    retries = Config(
-        retries={"mode": "standard", "total_max_attempts": 12},
-        connect_timeout=2,
-        read_timeout=15,
-    )
     return boto3.client(
         "dynamodb",
         endpoint_url=endpoint,
         region_name=options.get("region", "local"),
         aws_access_key_id=options.get("key", "any"),
         aws_secret_access_key=options.get("secret", "any"),
-        config=retries,
+        config=RETRIES,
     )
 
 

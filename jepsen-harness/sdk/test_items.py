@@ -5,6 +5,7 @@ import decimal
 import boto3
 import pytest
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from conftest import RETRIES
 
 EVERY_TYPE = {
     "s": {"S": "tëxt"},
@@ -200,6 +201,7 @@ def test_the_resource_interface(cluster, make):
         region_name="local",
         aws_access_key_id="any",
         aws_secret_access_key="any",
+        config=RETRIES,
     ).Table(make("id"))
     with table.batch_writer() as batch:
         for number in range(60):

@@ -11,6 +11,7 @@ use ringleader_item::{
     SourceKind, TableDescription, TableName, Units, Update, UpdateProgram,
 };
 use ringleader_storage::engine::Engine;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Bytes that the items of one partition key may have in a table with local secondary indexes,
@@ -186,8 +187,8 @@ impl<E: Engine> Tables<E> {
         }
         let mut written = Written::default();
         if write.capacity != ReturnCapacity::None {
-            let size = |item: &Option<PackedItem>| item.as_ref().map(|item| item.unpack().size());
-            let units = Units::write(size(&before), size(&after), write.price);
+            let size = |item: Option<&PackedItem>| item.map(|item| item.unpack().size());
+            let units = Units::write(size(before.as_ref()), size(after.as_deref()), write.price);
             let kind = match write.price {
                 Price::Transaction => ConsumedKind::TransactionWrite,
                 Price::Plain | Price::Eventual => ConsumedKind::Plain,
@@ -199,7 +200,7 @@ impl<E: Engine> Tables<E> {
                 table,
                 key: &key,
                 before: before.as_ref().map(Version::new),
-                after: after.as_ref().map(Version::new),
+                after: after.as_deref().map(Version::new),
             };
             let bytes = self.follow(draft, &followed, write.price, written.consumed.as_mut())?;
             if let Some(bytes) = bytes.filter(|_| write.metrics == ReturnMetrics::Size) {
@@ -297,17 +298,17 @@ fn has_followers(table: &TableDescription) -> bool {
 }
 
 /// The item after a write.
-fn after(
-    write: &ItemWrite<'_>,
+fn after<'c>(
+    write: &ItemWrite<'c>,
     before: Option<&PackedItem>,
-) -> Result<Option<PackedItem>, Refusal> {
+) -> Result<Option<Cow<'c, PackedItem>>, Refusal> {
     Ok(match &write.intent {
-        Intent::Put(item) => Some((*item).clone()),
+        Intent::Put(item) => Some(Cow::Borrowed(*item)),
         Intent::Delete => None,
         Intent::Update { program, key } => {
             let before = before.map(PackedItem::unpack);
             let after = program.apply(before.as_ref(), key).map_err(Refusal::Update)?;
-            Some(PackedItem::pack(&after))
+            Some(Cow::Owned(PackedItem::pack(&after)))
         }
     })
 }
@@ -316,9 +317,9 @@ fn after(
 fn attributes(
     write: &ItemWrite<'_>,
     before: Option<PackedItem>,
-    after: Option<PackedItem>,
+    after: Option<Cow<'_, PackedItem>>,
 ) -> Option<PackedItem> {
-    let parts = |item: Option<PackedItem>| {
+    let parts = |item: Option<&PackedItem>| {
         let Intent::Update { program, .. } = &write.intent else { return None };
         let parts = program.updated_parts(&item?.unpack());
         (!parts.is_empty()).then(|| PackedItem::pack(&parts))
@@ -326,9 +327,9 @@ fn attributes(
     match write.returns {
         ReturnValues::None => None,
         ReturnValues::AllOld => before,
-        ReturnValues::AllNew => after,
-        ReturnValues::UpdatedOld => parts(before),
-        ReturnValues::UpdatedNew => parts(after),
+        ReturnValues::AllNew => after.map(Cow::into_owned),
+        ReturnValues::UpdatedOld => parts(before.as_ref()),
+        ReturnValues::UpdatedNew => parts(after.as_deref()),
     }
 }
 
