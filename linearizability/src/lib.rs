@@ -45,6 +45,8 @@ pub mod search;
 
 pub mod checker;
 
+pub mod stream;
+
 pub mod replay;
 
 pub mod levels;
@@ -72,4 +74,5 @@ pub use model::{Access, Model, Nature};
 pub use models::cell::{Cell, CellAction, CellCall, Condition, PutIfOutcome};
 pub use models::key_value::{KeyValue, KeyValueAction, KeyValueCall};
 pub use search::{Rules, Shortage};
+pub use stream::{Stream, StreamLoad, StreamVerdict};
 pub use token::{Names, Token};

@@ -9,7 +9,7 @@ use lincheck::replay::replay;
 use lincheck::{KeyValue, KeyValueAction, KeyValueCall, Operation, Token, Verdict};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use second_opinions::verdicts;
+use second_opinions::{cautious_verdicts, verdicts};
 
 mod second_opinions;
 
@@ -96,6 +96,11 @@ fn the_checker_agrees_with_trying_every_order() {
             let history = history(&draws);
             let expected = is_legal(&history, &mut vec![false; history.len()], "");
             illegal.set(illegal.get() + u32::from(!expected));
+            let cautious = cautious_verdicts(&history, &KeyValue);
+            prop_assert!(
+                cautious.iter().all(|legal| *legal == expected),
+                "{cautious:?}: {history:#?}"
+            );
             for verdict in verdicts(&history, &KeyValue) {
                 match verdict {
                     Verdict::Legal(legal) => {

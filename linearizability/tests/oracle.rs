@@ -11,7 +11,7 @@ use lincheck::shrink::{Counterexample, shrink, without};
 use lincheck::{Cell, CellAction, CellCall, Condition, Operation, PutIfOutcome, Token, Verdict};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use second_opinions::verdicts;
+use second_opinions::{cautious_verdicts, verdicts};
 
 mod second_opinions;
 
@@ -257,6 +257,11 @@ fn the_checker_agrees_with_trying_every_order() {
             let mut counts = counts.borrow_mut();
             *counts.0 += u32::from(!expected);
             *counts.1 += u32::from(history.iter().any(|operation| !operation.is_known()));
+            let cautious = cautious_verdicts(&history, &Cell);
+            prop_assert!(
+                cautious.iter().all(|legal| *legal == expected),
+                "{cautious:?}: {history:#?}"
+            );
             for verdict in verdicts(&history, &Cell) {
                 match verdict {
                     Verdict::Legal(legal) => {

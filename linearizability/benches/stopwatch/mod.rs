@@ -22,6 +22,7 @@ pub(crate) fn least_of(runs: u32, mut run: impl FnMut()) -> Duration {
 }
 
 /// As a person reads it.
+#[allow(dead_code, reason = "not every bench prints times")]
 pub(crate) fn milliseconds(time: Duration) -> String {
     format!("{:.3}", time.as_secs_f64() * 1e3)
 }

@@ -136,6 +136,58 @@ impl<const W: usize> Antichain<W> {
         self.live += 1;
     }
 
+    /// Takes all members out and puts them in again, changed.
+    fn rebuild(&mut self, kinds: usize, change: impl Fn(&[u32], &mut Vec<u32>)) {
+        let old = std::mem::replace(self, Self::new(kinds, self.dominance));
+        let mut row = Vec::with_capacity(kinds);
+        for (place, member) in old.iter() {
+            row.clear();
+            change(old.used(place), &mut row);
+            self.insert(*member, &row);
+        }
+    }
+
+    /// A kind that nobody has used yet.
+    pub(crate) fn add_kind(&mut self) {
+        self.rebuild(self.kinds + 1, |used, row| {
+            row.extend_from_slice(used);
+            row.push(0);
+        });
+    }
+
+    /// Forgets the other kinds.
+    pub(crate) fn keep_kinds(&mut self, keep: &[bool]) {
+        let kinds = keep.iter().filter(|keep| **keep).count();
+        self.rebuild(kinds, |used, row| {
+            row.extend(used.iter().zip(keep).filter(|(_, keep)| **keep).map(|(used, _)| *used));
+        });
+    }
+
+    /// Whoever used operations of a kind has used one less; the others have it in that slot.
+    pub(crate) fn take_back(&mut self, kind: usize, slot: usize) {
+        let old = std::mem::replace(self, Self::new(self.kinds, self.dominance));
+        let mut row = Vec::with_capacity(self.kinds);
+        for (place, member) in old.iter() {
+            row.clear();
+            row.extend_from_slice(old.used(place));
+            let mut member = *member;
+            match row[kind].checked_sub(1) {
+                Some(less) => row[kind] = less,
+                None => member.available.insert(slot),
+            }
+            self.insert(member, &row);
+        }
+    }
+
+    /// Other numbers for the states.
+    pub(crate) fn renumber(&mut self, number: impl Fn(u32) -> u32) {
+        let old = std::mem::replace(self, Self::new(self.kinds, self.dominance));
+        for (place, member) in old.iter() {
+            let state = number(member.state);
+            self.insert(Configuration { state, ..*member }, old.used(place));
+        }
+    }
+
     /// Keeps the `count` cheapest members.
     pub(crate) fn keep_cheapest(&mut self, count: usize, weights: &[u32]) {
         let mut costs: Vec<(u64, usize)> =

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::antichain::Antichain;
-use super::automaton::Automaton;
+use super::automaton::{Automaton, Stepper};
 use super::front::{Front, Pending, Width};
 use super::rules::Rules;
 use super::schedule::{Event, Schedule};
@@ -37,6 +37,8 @@ pub enum Shortage {
     Memory,
     /// Slots for operations on one key that are pending at once; there are 4096.
     Slots,
+    /// Room for configurations.
+    Configurations,
     /// Interest: another key was found to be illegal.
     Stopped,
 }
@@ -48,6 +50,7 @@ impl fmt::Display for Shortage {
             Self::Time => "time",
             Self::Memory => "memory",
             Self::Slots => "slots for 4096 operations pending at once",
+            Self::Configurations => "room for configurations",
             Self::Stopped => "interest, after another key was found illegal,",
         })
     }
@@ -103,19 +106,19 @@ pub(crate) enum Pass {
 }
 
 /// What all passes of a search share.
-pub(crate) struct Search<'a, const W: usize> {
-    pub(crate) automaton: Automaton<'a>,
+pub(crate) struct Search<'a, S, const W: usize> {
+    pub(crate) automaton: Automaton<S>,
     pub(crate) rules: Rules,
-    limits: &'a Limits<'a>,
+    limits: Limits<'a>,
     /// Bytes held, told to the meter.
-    memory: Share<'a>,
+    memory: Option<Share<'a>>,
     /// Model steps so far.
     pub(crate) steps: u64,
     expansions: u32,
     /// The action of each kind of unknown operations.
-    pub(crate) kinds: &'a [u32],
+    pub(crate) kinds: Vec<u32>,
     /// The unknown operations of each kind, in the order of invocation.
-    pub(crate) offers: &'a [Vec<u32>],
+    pub(crate) offers: Vec<Vec<u32>>,
     /// The kinds, partial ones first.
     pub(crate) kinds_in_order: Vec<u32>,
     /// Which kinds are counted: the others count as unlimited.
@@ -134,13 +137,14 @@ pub(crate) struct Search<'a, const W: usize> {
     pub(crate) bytes_elsewhere: usize,
 }
 
-impl<'a, const W: usize> Search<'a, W> {
+impl<'a, S: Stepper, const W: usize> Search<'a, S, W> {
+    /// A search for unknown operations of these kinds, with these offers of each.
     pub(crate) fn new(
-        automaton: Automaton<'a>,
-        schedule: &'a Schedule,
+        automaton: Automaton<S>,
+        (kinds, offers): (Vec<u32>, Vec<Vec<u32>>),
         rules: Rules,
-        limits: &'a Limits<'a>,
-        memory: Share<'a>,
+        limits: Limits<'a>,
+        memory: Option<Share<'a>>,
     ) -> Self {
         // Without hiding a write keeps what an idle step did; without eager writes a step that
         // changes nothing may still meet an obligation.
@@ -149,37 +153,44 @@ impl<'a, const W: usize> Search<'a, W> {
             no_loops: rules.no_loops && rules.eager_writes,
             ..rules
         };
-        let kinds = schedule.kinds.len();
-        let is_partial =
-            |kind: &u32| automaton.nature(schedule.kinds[*kind as usize]) == Nature::Partial;
-        let numbers = || 0..u32::try_from(kinds).expect("no more kinds than operations");
-        let partial = numbers().filter(is_partial);
-        let others = numbers().filter(|kind| !is_partial(kind));
-        let scarcity = |offers: &Vec<u32>| 1 + 256 / (1 + offers.len() as u64);
-        Self {
-            kinds_in_order: partial.chain(others).collect(),
+        let mut search = Self {
             automaton,
             rules,
             limits,
             memory,
             steps: 0,
             expansions: 0,
-            kinds: &schedule.kinds,
-            offers: &schedule.offers,
-            counted: vec![true; kinds],
-            weights: schedule
-                .offers
-                .iter()
-                .map(|offers| u32::try_from(scarcity(offers)).expect("at most 257"))
-                .collect(),
+            kinds,
+            offers,
+            kinds_in_order: Vec::new(),
+            counted: Vec::new(),
+            weights: Vec::new(),
             records: true,
             witnesses: Witnesses::default(),
-            frontier: Antichain::new(kinds, rules.dominance),
-            next: Antichain::new(kinds, rules.dominance),
+            frontier: Antichain::new(0, rules.dominance),
+            next: Antichain::new(0, rules.dominance),
             used: Vec::new(),
             reached: Vec::new(),
             bytes_elsewhere: 0,
-        }
+        };
+        search.kinds_changed();
+        search
+    }
+
+    /// Fits everything that depends on the kinds of unknown operations to them.
+    pub(crate) fn kinds_changed(&mut self) {
+        let kinds = self.kinds.len();
+        let (automaton, actions) = (&self.automaton, &self.kinds);
+        let is_partial = |kind: &u32| automaton.nature(actions[*kind as usize]) == Nature::Partial;
+        let numbers = || 0..u32::try_from(kinds).expect("no more kinds than operations");
+        let others = numbers().filter(|kind| !is_partial(kind));
+        self.kinds_in_order = numbers().filter(is_partial).chain(others).collect();
+        self.counted = vec![true; kinds];
+        let scarcity = |offers: &Vec<u32>| 1 + 256 / (1 + offers.len() as u64);
+        let weight = |offers| u32::try_from(scarcity(offers)).expect("at most 257");
+        self.weights = self.offers.iter().map(weight).collect();
+        self.frontier = Antichain::new(kinds, self.rules.dominance);
+        self.next = Antichain::new(kinds, self.rules.dominance);
     }
 
     /// Takes the events of a schedule from where the front stands up to that number.
@@ -250,6 +261,7 @@ impl<'a, const W: usize> Search<'a, W> {
             + self.next.bytes()
             + self.witnesses.bytes()
             + self.automaton.bytes();
-        if self.memory.holds(bytes) { Ok(()) } else { Err(Exhausted(Shortage::Memory)) }
+        let fits = self.memory.as_mut().is_none_or(|memory| memory.holds(bytes));
+        if fits { Ok(()) } else { Err(Exhausted(Shortage::Memory)) }
     }
 }

@@ -1,7 +1,7 @@
 //! The search at one moment: what is pending, and the configurations.
 
 use super::antichain::{Antichain, Configuration};
-use super::automaton::ILLEGAL;
+use super::automaton::{ILLEGAL, Stepper};
 use super::engine::{Exhausted, Search};
 use super::slots::Slots;
 use super::witness::{Deed, ROOT};
@@ -129,6 +129,27 @@ impl<const W: usize> Front<W> {
         }
     }
 
+    /// A new kind of unknown operations: the last one. Equal operations are pending in no slot.
+    pub(crate) fn add_kind(&mut self, action: u32) {
+        self.now.add_kind();
+        self.offered.push(0);
+        let equal = |slot: &usize| self.pending[*slot].action == action;
+        let mut twins = Slots::EMPTY;
+        for slot in self.taken.iter().filter(equal) {
+            twins.insert(slot);
+        }
+        self.twins.push(twins);
+    }
+
+    /// The kinds that are to be kept keep their order.
+    pub(crate) fn keep_kinds(&mut self, keep: &[bool]) {
+        self.now.keep_kinds(keep);
+        let mut kept = keep.iter();
+        self.offered.retain(|_| kept.next() == Some(&true));
+        let mut kept = keep.iter();
+        self.twins.retain(|_| kept.next() == Some(&true));
+    }
+
     fn vacate(&mut self, slot: usize) {
         self.taken.remove(slot);
         self.total.remove(slot);
@@ -151,10 +172,10 @@ fn blank<const W: usize>(state: u32) -> Configuration<W> {
     }
 }
 
-impl<const W: usize> Search<'_, W> {
+impl<S: Stepper, const W: usize> Search<'_, S, W> {
     /// A surely executed operation becomes pending.
     pub(crate) fn call(&mut self, front: &mut Front<W>, slot: usize, new: Pending) {
-        front.occupy(slot, new, self.kinds);
+        front.occupy(slot, new, &self.kinds);
         let pure = new.nature == Nature::Pure;
         let event = front.event;
         for configuration in front.now.iter_mut() {
@@ -169,6 +190,20 @@ impl<const W: usize> Search<'_, W> {
                 configuration.available.insert(slot);
             }
         }
+    }
+
+    /// One unknown operation of a kind becomes pending, with its obligation met: the one that was
+    /// used, if one was.
+    pub(crate) fn take_back(
+        &mut self,
+        front: &mut Front<W>,
+        kind: usize,
+        slot: usize,
+        pending: Pending,
+    ) {
+        front.occupy(slot, pending, &self.kinds);
+        front.offered[kind] -= 1;
+        front.now.take_back(kind, slot);
     }
 
     /// A pending operation must have taken effect. False if nothing survives; then the front is as
@@ -319,10 +354,10 @@ impl<const W: usize> Search<'_, W> {
             if state == ILLEGAL || is_idle_loop || (is_weak && self.reached.contains(&state)) {
                 continue;
             }
-            if nature == Nature::Partial {
+            if nature == Nature::Partial && self.automaton.settles(action) {
                 self.reached.push(state);
             }
-            let operation = self.offers[kind][used[kind] as usize];
+            let operation = if self.records { self.offers[kind][used[kind] as usize] } else { 0 };
             self.take_effect(front, &mut to, operation, nature);
             let counted = u32::from(self.counted[kind]);
             used[kind] += counted;

@@ -51,9 +51,10 @@
 //!    but total operations was met by it. Before a constant write it can be left out, for that write hides
 //!    whatever the idle step met or used, and what the step would have used is still available. So no
 //!    constant write is tried after an idle step; it is tried in the configuration before.
-//! 6. *Weakest first.* When no total operation is unmet, an unknown partial operation is preferred to an
+//! 6. *Weakest first.* When no total operation is unmet, an unknown compare-and-set is preferred to an
 //!    unknown constant write with the same result: the write, still unused, can copy any later
-//!    use of the other. (Not to an append, whose result depends on the state.)
+//!    use of the other. (Not an append, nor any partial operation whose result depends on the state:
+//!    [`Access`](crate::Access) must say that it does not.)
 //! 7. *No loops.* A step that does not change the state is left out, unless it uses the operation
 //!    that returns, or is a constant write that hides something.
 //!
@@ -75,3 +76,10 @@ pub use engine::{Limits, Outcome, Placed, Shortage};
 pub use rules::Rules;
 
 pub(crate) use portfolio::search;
+
+/// What a check needs that sees the events one by one.
+pub(crate) mod streaming {
+    pub(crate) use super::automaton::{Automaton, Living};
+    pub(crate) use super::engine::Search;
+    pub(crate) use super::front::{Front, Pending, Width};
+}

@@ -17,7 +17,7 @@
 //! Some histories need more than any budget: the problem is NP-complete (Gibbons and Korach 1997,
 //! theorem 4.1). Then the portfolio says undecided.
 
-use super::automaton::{Automaton, Interned};
+use super::automaton::{Automaton, Interned, Stepper};
 use super::engine::WITNESS_STEPS_FIRST;
 use super::engine::{Exhausted, Limits, Outcome, Pass, Placed, Search, Shortage};
 use super::front::{Front, Width};
@@ -70,14 +70,19 @@ pub(crate) fn search<M: Model>(
     limits: &Limits<'_>,
     memory: Share<'_>,
 ) -> (Outcome<M::State>, u64) {
-    let (schedule, actions) = Schedule::new(operations, model);
-    let mut interned = Interned::new(model, actions);
-    let natures = interned.natures();
-    let automaton = Automaton::new(&mut interned, natures, operations.len());
+    let (mut schedule, actions) = Schedule::new(operations, model);
+    let interned = Interned::new(model, actions);
+    let manners = interned.manners();
+    let automaton = Automaton::new(interned, manners, operations.len());
+    let kinds = std::mem::take(&mut schedule.kinds);
+    let kinds = (kinds, std::mem::take(&mut schedule.offers));
+    let memory = Some(memory);
     let (found, steps) = match schedule.pending_max {
-        0..=64 => solve::<1>(automaton, &schedule, rules, limits, memory),
-        65..=256 => solve::<4>(automaton, &schedule, rules, limits, memory),
-        257..=4096 => solve::<64>(automaton, &schedule, rules, limits, memory),
+        0..=64 => solve(Search::<_, 1>::new(automaton, kinds, rules, *limits, memory), &schedule),
+        65..=256 => solve(Search::<_, 4>::new(automaton, kinds, rules, *limits, memory), &schedule),
+        257..=4096 => {
+            solve(Search::<_, 64>::new(automaton, kinds, rules, *limits, memory), &schedule)
+        }
         _ => (Found::Undecided { operation: 0, reason: Shortage::Slots }, 0),
     };
     let outcome = match found {
@@ -88,10 +93,9 @@ pub(crate) fn search<M: Model>(
             };
             Outcome::Legal(order.into_iter().map(place).collect())
         }
-        Found::Illegal { operation, states } => Outcome::Illegal {
-            position: operation as usize,
-            states: states.into_iter().map(|state| interned.state(state).clone()).collect(),
-        },
+        Found::Illegal { operation, states } => {
+            Outcome::Illegal { position: operation as usize, states }
+        }
         Found::Undecided { operation, reason } => {
             Outcome::Undecided { position: operation as usize, reason }
         }
@@ -111,13 +115,13 @@ fn moment<A>(event: Event, operations: &[Operation<A>]) -> u64 {
     }
 }
 
-/// What the portfolio found, in numbers.
-enum Found {
+/// What the portfolio found.
+enum Found<T> {
     /// Operations, and the events at which they take effect.
     Legal(Vec<(u32, u32)>),
     Illegal {
         operation: u32,
-        states: Vec<u32>,
+        states: Vec<T>,
     },
     Undecided {
         operation: u32,
@@ -125,15 +129,11 @@ enum Found {
     },
 }
 
-fn solve<'a, const W: usize>(
-    automaton: Automaton<'a>,
-    schedule: &'a Schedule,
-    rules: Rules,
-    limits: &'a Limits<'a>,
-    memory: Share<'a>,
-) -> (Found, u64) {
-    let search = Search::<W>::new(automaton, schedule, rules, limits, memory);
-    let front = Front::new(schedule.kinds.len(), rules.dominance);
+fn solve<M: Model, const W: usize>(
+    search: Search<'_, Interned<'_, M>, W>,
+    schedule: &Schedule,
+) -> (Found<M::State>, u64) {
+    let front = Front::new(search.kinds.len(), search.rules.dominance);
     let mut portfolio = Portfolio {
         search,
         schedule,
@@ -158,6 +158,14 @@ fn solve<'a, const W: usize>(
         };
         Found::Undecided { operation, reason }
     });
+    let state = |number| portfolio.search.automaton.stepper().state(number).clone();
+    let found = match found {
+        Found::Legal(order) => Found::Legal(order),
+        Found::Undecided { operation, reason } => Found::Undecided { operation, reason },
+        Found::Illegal { operation, states } => {
+            Found::Illegal { operation, states: states.into_iter().map(state).collect() }
+        }
+    };
     (found, portfolio.search.steps)
 }
 
@@ -181,8 +189,8 @@ struct Relaxed {
     event: usize,
 }
 
-struct Portfolio<'a, const W: usize> {
-    search: Search<'a, W>,
+struct Portfolio<'a, S, const W: usize> {
+    search: Search<'a, S, W>,
     schedule: &'a Schedule,
     front: Front<W>,
     /// Earlier fronts, the older the fewer.
@@ -200,8 +208,8 @@ struct Portfolio<'a, const W: usize> {
     relaxed: Relaxed,
 }
 
-impl<const W: usize> Portfolio<'_, W> {
-    fn run(&mut self) -> Result<Found, Exhausted> {
+impl<S: Stepper, const W: usize> Portfolio<'_, S, W> {
+    fn run(&mut self) -> Result<Found<u32>, Exhausted> {
         let end = self.schedule.events.len();
         loop {
             let target = (self.front.event / STRIDE + 1) * STRIDE;
@@ -244,7 +252,7 @@ impl<const W: usize> Portfolio<'_, W> {
         factor.map_or(Width::ALL, |factor| Width::of(WIDTH_NARROW.saturating_mul(factor)))
     }
 
-    fn legal(&mut self) -> Found {
+    fn legal(&mut self) -> Found<u32> {
         let (_, survivor) = self.front.now.iter().next().expect("an empty front is dead");
         let automaton = &self.search.automaton;
         let order = self
@@ -276,7 +284,7 @@ impl<const W: usize> Portfolio<'_, W> {
     }
 
     /// Nothing survives the next return: for good, or goes back.
-    fn died(&mut self) -> Result<Option<Found>, Exhausted> {
+    fn died(&mut self) -> Result<Option<Found<u32>>, Exhausted> {
         let event = self.front.event;
         if self.front.exact {
             return Ok(Some(self.illegal()));
@@ -298,7 +306,7 @@ impl<const W: usize> Portfolio<'_, W> {
     }
 
     /// What is known when nothing survives the next return.
-    fn illegal(&self) -> Found {
+    fn illegal(&self) -> Found<u32> {
         let mut states: Vec<u32> =
             self.front.now.iter().map(|(_, configuration)| configuration.state).collect();
         states.sort_unstable();
@@ -360,7 +368,7 @@ impl<const W: usize> Portfolio<'_, W> {
         if level == 0 && event > back {
             return Ok(Tried::Survived);
         }
-        let start = Front::new(self.schedule.kinds.len(), self.search.rules.dominance);
+        let start = Front::new(self.search.kinds.len(), self.search.rules.dominance);
         self.relaxed_pass(start, event, end)
     }
 
