@@ -5,7 +5,8 @@
 //! old value. Unknown outcomes from none to 30 %, half of which happened. *Planted* ones get a sixth
 //! value, written once (and three times with unknown outcome) and overwritten, and reads of it that
 //! are one too many. CPU time of one thread, one run each, linearization included, parsing not.
-//! `cargo bench -p lincheck --bench ambiguous`; with an argument, the grid of 10,000 operations.
+//! `cargo bench -p lincheck --bench ambiguous`; with `grid`, cells of 10,000 operations, each with as
+//! many model steps as take about ten seconds.
 
 use generator::{Mix, Shape, generate};
 use lincheck::{Budget, Cell, CellAction, Operation, Token, Verdict, check_and_count};
@@ -15,8 +16,6 @@ use stopwatch::{cpu, milliseconds};
 mod generator;
 mod stopwatch;
 
-use std::time::Duration;
-
 fn main() {
     if std::env::args().nth(1).is_some_and(|argument| argument == "grid") {
         grid();
@@ -24,7 +23,7 @@ fn main() {
     }
     for unknown in [0, 5, 10, 20, 50, 300] {
         let history = generate(&Shape::ambiguous(100_000, 20, unknown), 7);
-        run(&format!("{unknown} per thousand unknown"), &history, 60);
+        run(&format!("{unknown} per thousand unknown"), &history);
         for unknown_writes in [0, 3] {
             let planted = plant(history.clone(), unknown_writes);
             let name = format!(
@@ -32,15 +31,18 @@ fn main() {
                  unknown writes",
                 unknown_writes + 1
             );
-            run(&name, &planted, 60);
+            run(&name, &planted);
         }
     }
 }
 
+/// Model steps of about ten seconds.
+const STEPS_MAX: u64 = 100_000_000;
+
 /// Decides and prints; returns whether it was decided.
-fn run(name: &str, history: &[Operation<CellAction>], seconds: u64) -> bool {
+fn run(name: &str, history: &[Operation<CellAction>]) -> bool {
     let start = cpu();
-    let budget = Budget::time(Duration::from_secs(seconds)).with_memory(256 << 20);
+    let budget = Budget::steps(STEPS_MAX).with_memory(256 << 20);
     let (verdict, cost) = check_and_count(history, &Cell, &budget);
     let time = cpu().saturating_sub(start);
     let verdict = match verdict {
@@ -87,7 +89,7 @@ fn plant(
     history
 }
 
-/// Cells of 10,000 operations: how many are decided in ten seconds.
+/// Cells of 10,000 operations: how many are decided.
 fn grid() {
     let (mut cells, mut decided) = (0, 0);
     for processes in [10, 20, 30, 40, 60] {
@@ -105,7 +107,7 @@ fn grid() {
                          {swaps_percent} % swaps, bursts {bursts}"
                     );
                     cells += 1;
-                    decided += u32::from(run(&name, &generate(&shape, 7), 10));
+                    decided += u32::from(run(&name, &generate(&shape, 7)));
                 }
             }
         }

@@ -27,6 +27,16 @@ pub(crate) trait Stepper {
     fn bytes(&self) -> usize;
 }
 
+impl<T: Stepper + ?Sized> Stepper for &mut T {
+    fn compute(&mut self, state: u32, action: u32) -> u32 {
+        (**self).compute(state, action)
+    }
+
+    fn bytes(&self) -> usize {
+        (**self).bytes()
+    }
+}
+
 /// What the search may rely on about an action.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Manner {

@@ -71,9 +71,10 @@ pub(crate) fn search<M: Model>(
     memory: Share<'_>,
 ) -> (Outcome<M::State>, u64) {
     let (mut schedule, actions) = Schedule::new(operations, model);
-    let interned = Interned::new(model, actions);
+    let mut interned = Interned::new(model, actions);
     let manners = interned.manners();
-    let automaton = Automaton::new(interned, manners, operations.len());
+    let known: Known<'_> = &mut interned;
+    let automaton = Automaton::new(known, manners, operations.len());
     let kinds = std::mem::take(&mut schedule.kinds);
     let kinds = (kinds, std::mem::take(&mut schedule.offers));
     let memory = Some(memory);
@@ -93,9 +94,10 @@ pub(crate) fn search<M: Model>(
             };
             Outcome::Legal(order.into_iter().map(place).collect())
         }
-        Found::Illegal { operation, states } => {
-            Outcome::Illegal { position: operation as usize, states }
-        }
+        Found::Illegal { operation, states } => Outcome::Illegal {
+            position: operation as usize,
+            states: states.into_iter().map(|state| interned.state(state).clone()).collect(),
+        },
         Found::Undecided { operation, reason } => {
             Outcome::Undecided { position: operation as usize, reason }
         }
@@ -116,12 +118,12 @@ fn moment<A>(event: Event, operations: &[Operation<A>]) -> u64 {
 }
 
 /// What the portfolio found.
-enum Found<T> {
+enum Found {
     /// Operations, and the events at which they take effect.
     Legal(Vec<(u32, u32)>),
     Illegal {
         operation: u32,
-        states: Vec<T>,
+        states: Vec<u32>,
     },
     Undecided {
         operation: u32,
@@ -129,10 +131,10 @@ enum Found<T> {
     },
 }
 
-fn solve<M: Model, const W: usize>(
-    search: Search<'_, Interned<'_, M>, W>,
-    schedule: &Schedule,
-) -> (Found<M::State>, u64) {
+/// States and actions of any model: one search for all of them is soon compiled.
+type Known<'a> = &'a mut (dyn Stepper + 'a);
+
+fn solve<const W: usize>(search: Search<'_, Known<'_>, W>, schedule: &Schedule) -> (Found, u64) {
     let front = Front::new(search.kinds.len(), search.rules.dominance);
     let mut portfolio = Portfolio {
         search,
@@ -158,14 +160,6 @@ fn solve<M: Model, const W: usize>(
         };
         Found::Undecided { operation, reason }
     });
-    let state = |number| portfolio.search.automaton.stepper().state(number).clone();
-    let found = match found {
-        Found::Legal(order) => Found::Legal(order),
-        Found::Undecided { operation, reason } => Found::Undecided { operation, reason },
-        Found::Illegal { operation, states } => {
-            Found::Illegal { operation, states: states.into_iter().map(state).collect() }
-        }
-    };
     (found, portfolio.search.steps)
 }
 
@@ -209,7 +203,7 @@ struct Portfolio<'a, S, const W: usize> {
 }
 
 impl<S: Stepper, const W: usize> Portfolio<'_, S, W> {
-    fn run(&mut self) -> Result<Found<u32>, Exhausted> {
+    fn run(&mut self) -> Result<Found, Exhausted> {
         let end = self.schedule.events.len();
         loop {
             let target = (self.front.event / STRIDE + 1) * STRIDE;
@@ -252,7 +246,7 @@ impl<S: Stepper, const W: usize> Portfolio<'_, S, W> {
         factor.map_or(Width::ALL, |factor| Width::of(WIDTH_NARROW.saturating_mul(factor)))
     }
 
-    fn legal(&mut self) -> Found<u32> {
+    fn legal(&mut self) -> Found {
         let (_, survivor) = self.front.now.iter().next().expect("an empty front is dead");
         let automaton = &self.search.automaton;
         let order = self
@@ -284,7 +278,7 @@ impl<S: Stepper, const W: usize> Portfolio<'_, S, W> {
     }
 
     /// Nothing survives the next return: for good, or goes back.
-    fn died(&mut self) -> Result<Option<Found<u32>>, Exhausted> {
+    fn died(&mut self) -> Result<Option<Found>, Exhausted> {
         let event = self.front.event;
         if self.front.exact {
             return Ok(Some(self.illegal()));
@@ -306,7 +300,7 @@ impl<S: Stepper, const W: usize> Portfolio<'_, S, W> {
     }
 
     /// What is known when nothing survives the next return.
-    fn illegal(&self) -> Found<u32> {
+    fn illegal(&self) -> Found {
         let mut states: Vec<u32> =
             self.front.now.iter().map(|(_, configuration)| configuration.state).collect();
         states.sort_unstable();
