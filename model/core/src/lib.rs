@@ -7,7 +7,8 @@
 //! [`machine::Machine::step`].
 //!
 //! Reading order: [`ids`] names things, [`quorum`] counts them, [`machine`] is the contract
-//! between a machine and its driver, [`group`] is the first machine: a replication group.
+//! between a machine and its driver, [`group`] is the first machine: a replication group,
+//! [`keyspace`] says who owns which key, [`leaderless`] holds protocols that have no leader.
 #![no_std]
 #![forbid(unsafe_code)]
 extern crate alloc;
@@ -18,3 +19,7 @@ pub mod quorum;
 pub mod machine;
 
 pub mod group;
+
+pub mod keyspace;
+
+pub mod leaderless;
