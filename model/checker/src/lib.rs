@@ -2,7 +2,8 @@
 //!
 //! Reading order: [`protocol`] is what an adapter tells about a machine, [`node`] one machine with
 //! its disk, [`world`] all of them with a network; [`engine`] explores them; [`group`] adapts the
-//! replication group.
+//! replication group, [`quorum`] the register with N copies, [`keyspace`] routers and the owners of
+//! partitions.
 #![forbid(unsafe_code)]
 
 mod cache;
@@ -23,6 +24,10 @@ pub mod history;
 
 pub mod group;
 
+pub mod quorum_history;
+
+pub mod quorum;
+
 pub mod narrate;
 
 pub mod walk;
@@ -33,6 +38,16 @@ pub mod trap;
 
 pub mod catalog;
 pub mod clock;
+
+pub mod several;
+
+pub mod keyspace;
+
+pub mod quorum_table;
+
+pub mod quorum_catalog;
+
+pub mod keyspace_catalog;
 
 pub mod models;
 

@@ -4,6 +4,7 @@ use crate::catalog::{self, Entry};
 use crate::narrate::{ReplayError, Replayed, replay};
 use crate::protocol::Bounded;
 use crate::search::{Options, Progress, Report};
+use crate::{keyspace_catalog, quorum_catalog};
 use ringleader_trace::Trace;
 
 /// A model by name, without its types.
@@ -89,13 +90,21 @@ impl<P: Bounded> Listed for Entry<P> {
 /// Every model that has a name: those that hold, and those that must not.
 #[must_use]
 pub fn all() -> Vec<Box<dyn Listed>> {
-    quick()
+    quick().into_iter().chain(standard()).collect()
 }
 
 /// The models of the `quick` tier, in the order in which they are run.
 #[must_use]
 pub fn quick() -> Vec<Box<dyn Listed>> {
-    listed(catalog::quick()).collect()
+    let holding = listed(catalog::quick()).chain(listed(quorum_catalog::quick()));
+    let holding = holding.chain(listed(keyspace_catalog::quick()));
+    holding.chain(listed(quorum_catalog::refuted())).collect()
+}
+
+/// The models of the `standard` tier.
+#[must_use]
+pub fn standard() -> Vec<Box<dyn Listed>> {
+    listed(quorum_catalog::standard()).chain(listed(keyspace_catalog::standard())).collect()
 }
 
 fn listed<P: Bounded>(entries: Vec<Entry<P>>) -> impl Iterator<Item = Box<dyn Listed>> {

@@ -3,6 +3,7 @@
 mod check;
 mod mutants;
 mod output;
+mod quorum;
 mod replay;
 
 use clap::{Parser, Subcommand};
@@ -20,6 +21,7 @@ use std::process::ExitCode;
   cargo model check replication reads --json
   cargo model replay target/model/replication.trace
   cargo model mutants ack-before-fsync
+  cargo model quorum --copies 2
 
 Exit codes: 0 as expected, 1 violated (for mutants: a survivor), 2 unusable arguments or input,
 3 undecided (out of time), 101 did not build."
@@ -39,6 +41,8 @@ enum Subcommands {
     Replay(replay::Replay),
     /// Break one rule after another, and see the model notice.
     Mutants(mutants::Mutants),
+    /// Print the strongest guarantee of every (N, R, W), strict and sloppy, with and without repair.
+    Quorum(quorum::QuorumTable),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +51,7 @@ fn main() -> ExitCode {
         Subcommands::Check(command) => command.run(),
         Subcommands::Replay(command) => command.run(),
         Subcommands::Mutants(command) => command.run(),
+        Subcommands::Quorum(command) => command.run(),
     };
     result.unwrap_or_else(|error| {
         eprintln!("model: {error:#}");
