@@ -4,7 +4,7 @@
 mod dialogue;
 
 use dialogue::{body, index, name, read, refused, request};
-use ringleader_api::{Answer, ApiError, Written};
+use ringleader_api::{Answer, ApiError, Request, Written};
 use ringleader_item::{
     Action, AttributeValue, BatchedWrite, CancellationReason, Consumed, ConsumedKind, Item,
     ItemCollection, KeyTest, Number, PackedItem, Page, Path, Refusal, ReturnCapacity,
@@ -514,6 +514,38 @@ fn wrong_batches_are_refused() {
         let body = format!(r#"{{"RequestItems":{{"orders":[{entry}]}}}}"#);
         assert!(refused("BatchWriteItem", &body).starts_with("ValidationException: Supplied"));
     }
+}
+
+/// The limit counts what items count, to the byte: 4 MB fit, one byte more does not.
+#[test]
+fn a_transaction_of_four_megabytes_fits() {
+    let items = |last: usize| {
+        let put = |at: usize, size: usize| {
+            let padding = "x".repeat(size - 5);
+            format!(
+                r#"{{"Put":{{"TableName":"orders","Item":{{"id":{{"N":"{at}"}},"x":{{"S":"{padding}"}}}}}}}}"#
+            )
+        };
+        let puts: Vec<_> = (1..11).map(|at| put(at, 381_300)).chain([put(11, last)]).collect();
+        format!(r#"{{"TransactItems":[{}]}}"#, puts.join(","))
+    };
+    let size = |body: &str| match request("TransactWriteItems", body) {
+        Ok(Request::TransactWriteItems(it)) => it
+            .parts
+            .iter()
+            .map(|part| match part {
+                TransactPart::Put(put) => put.item.unpack().size(),
+                TransactPart::Check(_) | TransactPart::Delete(_) | TransactPart::Update(_) => 0,
+            })
+            .sum::<usize>(),
+        other => panic!("{other:?}"),
+    };
+    let rest = 4 * 1_048_576 - size(&items(381_300)) + 381_300;
+    assert_eq!(size(&items(rest)), 4 * 1_048_576);
+    assert_eq!(
+        refused("TransactWriteItems", &items(rest + 1)),
+        "ValidationException: Transaction request exceeds the maximum aggregate size of 4 MB"
+    );
 }
 
 #[test]
