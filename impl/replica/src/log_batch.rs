@@ -33,7 +33,7 @@ impl LogBatch {
     /// Adds a write.
     pub(crate) fn push(&mut self, io: IoNumber, write: Write<Command>) {
         let added = match &write {
-            Write::Ballot { .. } => 0,
+            Write::Ballot { .. } | Write::Trim { .. } | Write::Install { .. } => 0,
             Write::Append { entries, .. } => length_of(entries),
         };
         let write = match (&mut self.open, write) {
@@ -57,7 +57,7 @@ impl LogBatch {
     fn close(&mut self) {
         if let Some((io, write, _)) = self.open.take() {
             let extent = match &write {
-                Write::Ballot { .. } => Extent::None,
+                Write::Ballot { .. } | Write::Trim { .. } | Write::Install { .. } => Extent::None,
                 Write::Append { after, entries } => {
                     Extent::Entries { after: *after, count: entries.len() as u64 }
                 }

@@ -97,7 +97,7 @@ pub(crate) fn length_of(entries: &[Entry<Command>]) -> usize {
 
 fn entry_length(entry: &Entry<Command>) -> usize {
     match &entry.payload {
-        Payload::NoOp => ENTRY_OVERHEAD,
+        Payload::NoOp | Payload::Members(_) => ENTRY_OVERHEAD,
         Payload::Command(command) => ENTRY_OVERHEAD + command.len(),
     }
 }

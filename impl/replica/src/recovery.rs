@@ -41,6 +41,12 @@ pub enum RecoverError {
         /// The term of that one.
         last_term: u64,
     },
+    /// A record trims the log, or begins it with a snapshot.
+    #[error("record at position {position} of the log: logs without a beginning are not supported")]
+    Trimmed {
+        /// Where it is.
+        position: Lsn,
+    },
     /// The state machine has applied entries that the log does not hold.
     #[error(
         "the tree holds entry {applied}, the log ends with entry {last}: they do not belong together"
@@ -76,10 +82,16 @@ pub(crate) fn fold(
         }
         let mut write =
             record::decode(&payload).map_err(|source| RecoverError::Record { position, source })?;
-        if let Write::Append { after, entries } = &mut write {
-            check_follows(&disk.durable, *after, entries, position)?;
-            disk.positions.record(*after, entries.len() as u64, position);
-            drop_payloads(*after, entries, checkpointed);
+        match &mut write {
+            Write::Append { after, entries } => {
+                check_follows(&disk.durable, *after, entries, position)?;
+                disk.positions.record(*after, entries.len() as u64, position);
+                drop_payloads(*after, entries, checkpointed);
+            }
+            Write::Ballot { .. } => {}
+            Write::Trim { .. } | Write::Install { .. } => {
+                return Err(RecoverError::Trimmed { position });
+            }
         }
         Group::fold(&mut disk.durable, &write);
     }
@@ -109,7 +121,8 @@ fn check_follows(
 
 fn drop_payloads(after: LogIndex, entries: &mut [Entry<Command>], checkpointed: LogIndex) {
     for (index, entry) in (after.0 + 1..).zip(entries) {
-        if index <= checkpointed.0 {
+        // A configuration counts for as long as its entry is in the log.
+        if index <= checkpointed.0 && !matches!(entry.payload, Payload::Members(_)) {
             entry.payload = Payload::NoOp;
         }
     }

@@ -59,6 +59,8 @@ pub struct Replica<S> {
     outbox: Outbox,
     log_batch: LogBatch,
     actions: Vec<Action>,
+    /// What the machine is to be told about what it asked.
+    told: VecDeque<Told>,
     halted: Option<&'static str>,
 }
 
@@ -97,6 +99,7 @@ impl<S: ReplicatedState> Replica<S> {
             outbox: Outbox::default(),
             log_batch: LogBatch::default(),
             actions: Vec::new(),
+            told: VecDeque::new(),
             halted: None,
         };
         replica.carry_out_all();
@@ -246,6 +249,10 @@ impl<S: ReplicatedState> Replica<S> {
     fn feed(&mut self, now: Tick, input: Input<Group<Command>>) {
         self.group.step(now, input, &mut self.effects);
         self.carry_out_all();
+        while let Some(told) = self.told.pop_front() {
+            self.group.step(now, Input::Told(told), &mut self.effects);
+            self.carry_out_all();
+        }
         debug_assert_eq!(invariant::replica_is_sound(&self.group), Ok(()));
     }
 
@@ -294,10 +301,13 @@ impl<S: ReplicatedState> Replica<S> {
             Held::Answer { id, answer: Answer::Refused } => {
                 self.reply(id, Outcome::Refused(Refusal::NoTransfer));
             }
+            Held::Answer { answer: Answer::ChangeRefused(why), .. } => {
+                unreachable!("nobody asks this replica for a change of the group: {why:?}")
+            }
         }
     }
 
-    fn on_ask(&mut self, ask: &Ask) {
+    fn on_ask(&mut self, ask: &Ask<Command>) {
         match *ask {
             Ask::Apply { upto } => self.apply_upto = upto,
             Ask::AnswerFrom { id, index } => {
@@ -308,6 +318,15 @@ impl<S: ReplicatedState> Replica<S> {
             Ask::SendRange { to, term, prev, last, commit } => {
                 self.send_stored(to, term, (prev, last), commit);
             }
+            // Snapshots are not switched on: no log is trimmed (`Trim::Never`), so nobody needs one,
+            // and what a stranger sends is not kept.
+            Ask::SendSnapshot { to, .. } => self.told.push_back(Told::Gone(to)),
+            Ask::Stage { mark, last, .. } => {
+                if last {
+                    self.told.push_back(Told::Failed(mark));
+                }
+            }
+            Ask::Install { .. } => unreachable!("recovery refuses a log with a snapshot in it"),
         }
     }
 
@@ -347,7 +366,8 @@ impl<S: ReplicatedState> Replica<S> {
         let index = self.applied.next();
         let entry = self.group.log().entry(index).expect("entries are held until applied");
         match &entry.payload {
-            Payload::NoOp => {}
+            // A configuration is in effect since it is in the log.
+            Payload::NoOp | Payload::Members(_) => {}
             Payload::Command(command) => {
                 let answer = self.state.apply(index, command)?;
                 self.uncheckpointed_bytes += command.len();

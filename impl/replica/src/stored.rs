@@ -182,7 +182,7 @@ impl StoredReader {
         let position = found.lsn;
         match record::decode(&found.payload) {
             Ok(Write::Append { after, entries }) => Ok(Some(Append { position, after, entries })),
-            Ok(Write::Ballot { .. }) => Ok(None),
+            Ok(Write::Ballot { .. } | Write::Trim { .. } | Write::Install { .. }) => Ok(None),
             Err(source) => Err(StoredError::Record { position, source }),
         }
     }

@@ -61,7 +61,7 @@ fn effect(effect: Effect<Model>) -> Effect<Production> {
         Effect::Answer { id, answer, after } => Effect::Answer { id, answer, after },
         Effect::Arm { timer, delay, jitter } => Effect::Arm { timer, delay, jitter },
         Effect::Disarm { timer } => Effect::Disarm { timer },
-        Effect::Ask(ask) => Effect::Ask(ask),
+        Effect::Ask(ask) => Effect::Ask(ask.map(&mut bytes)),
         Effect::Halt { invariant } => Effect::Halt { invariant },
     }
 }
@@ -73,9 +73,9 @@ fn again(protocol: &GroupProtocol, calls: Vec<(ReplicaId, Call<GroupProtocol>)>)
     for (id, call) in calls {
         let mut happened = Effects::new();
         let expected = match call {
-            Call::Recover { disk, effects } => {
+            Call::Recover { disk, checkpointed, effects } => {
                 let durable = disk.map(&mut bytes);
-                let disk = Recovered { durable, ..Recovered::default() };
+                let disk = Recovered { durable, checkpointed };
                 let config = protocol.config(id);
                 let machine = Production::recover(&config, disk, Tick(0), &mut happened);
                 machines.insert(id, machine);

@@ -6,7 +6,7 @@ mod list;
 
 use list::{Kept, List};
 use ringleader_core::group::{
-    AnnounceCommit, AtElection, Config, Entry, Message, Payload, Timer, Timing, Write,
+    AnnounceCommit, AtElection, Config, Entry, Message, Payload, Timer, Timing, Trim, Write,
 };
 use ringleader_core::ids::{LogEnd, LogIndex, ReplicaId, RequestId, Term, Tick};
 use ringleader_core::quorum::ReplicaSet;
@@ -36,6 +36,7 @@ fn config(replicas: u8) -> Config {
         at_election: AtElection::AppendNoOp,
         announce_commit: AnnounceCommit::WithNextAppend,
         timing: Timing::default(),
+        trim: Trim::Never,
     }
 }
 
@@ -145,6 +146,10 @@ fn said(message: &Message<Command>) -> String {
         | Message::RequestPreVote { .. }
         | Message::PreVote { .. }
         | Message::TakeOver { .. }
+        | Message::Checkpointed { .. }
+        | Message::Trim { .. }
+        | Message::SnapshotPart { .. }
+        | Message::Staged { .. }
         | Message::NewerTerm { .. } => format!("{message:?}"),
     }
 }
@@ -153,6 +158,7 @@ fn written(write: &Write<Command>) -> String {
     match write {
         Write::Ballot { term, vote } => format!("term {}, vote {:?}", term.0, vote.map(|it| it.0)),
         Write::Append { after, entries } => format!("{} entries after {}", entries.len(), after.0),
+        Write::Trim { .. } | Write::Install { .. } => format!("{write:?}"),
     }
 }
 
@@ -381,7 +387,7 @@ fn stored_entries_are_read_back_with_the_terms_they_had() {
     let expected = [appended(0, 1, &[5]), appended(1, 2, &[8, 9])];
     let expected = expected.into_iter().flat_map(|write| match write {
         Write::Append { entries, .. } => entries,
-        Write::Ballot { .. } => Vec::new(),
+        Write::Ballot { .. } | Write::Trim { .. } | Write::Install { .. } => Vec::new(),
     });
     assert_eq!(entries, &expected.collect::<Vec<_>>());
     let mut elsewhere = range;

@@ -6,7 +6,7 @@ use crate::http::signature::Verifier;
 use crate::limits::REPLICAS_MAX;
 use figment::Figment;
 use figment::providers::{Env, Format, Toml};
-use ringleader_core::group::{self, AnnounceCommit, AtElection, Timing};
+use ringleader_core::group::{self, AnnounceCommit, AtElection, Timing, Trim};
 use ringleader_core::ids::{ReplicaId, Tick};
 use ringleader_core::quorum::ReplicaSet;
 use serde::{Deserialize, Serialize};
@@ -202,6 +202,7 @@ impl Config {
             at_election: AtElection::AppendNoOp,
             announce_commit: AnnounceCommit::WithNextAppend,
             timing: Timing::default(),
+            trim: Trim::Never,
         }
     }
 

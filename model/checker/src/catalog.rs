@@ -3,13 +3,15 @@
 //! A pinned count notices an accidental change of protocol or world: a change that means to alter
 //! it says so, with the new number, in the same commit.
 
-use crate::group::GroupProtocol;
+mod logs;
+
+use crate::group::{GroupProtocol, Members};
 use crate::node::Fsync;
 use crate::protocol::{Bounded, Kind, Protocol};
 use crate::search::{self, Options, Progress, Report};
 use crate::trap::{self, Goal};
 use crate::world::{Bounds, State, World};
-use ringleader_core::group::{AnnounceCommit, AtElection};
+use ringleader_core::group::{AnnounceCommit, AtElection, Trim};
 
 /// One model of one protocol; [`crate::models`] lists those of all protocols.
 pub struct Entry<P: Protocol = GroupProtocol> {
@@ -46,6 +48,8 @@ const fn group(terms: u64, commands: u8) -> GroupProtocol {
         announce_commit: AnnounceCommit::AtOnce,
         append_entries_max: 64,
         inflight_entries_max: 1,
+        members: Members::FIXED,
+        trim: Trim::Never,
     }
 }
 
@@ -78,7 +82,10 @@ const CALM_ONE_TERM: [&str; 7] = [
 /// The models of the `quick` tier, in the order in which they are run.
 #[must_use]
 pub fn quick() -> Vec<Entry> {
-    [with_slow_disks(), with_calm_disks()].into_iter().flatten().collect()
+    [with_slow_disks(), with_calm_disks(), logs::membership(), logs::snapshots()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Alone there is nobody to talk to, and nobody else to lead.

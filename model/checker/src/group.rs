@@ -1,11 +1,17 @@
 //! The replication group in a world: what its clients do, what it must keep, what may be forgotten.
 
+mod members;
+mod state;
+
+pub use members::Members;
+pub(crate) use members::{is_changed, is_settled};
+
 use crate::history::{History, Moment, Value};
 use crate::node::{MARK_LOST_WRITE, Node, Outbox};
 use crate::protocol::{Bounded, Kind, Property, Protocol, Snapshot};
 use ringleader_core::group::{
     self, AnnounceCommit, Answer, Ask, AtElection, Config, Group, Log, Message, Payload, Rename,
-    Request, Timer, Timing, Told, invariant,
+    Request, Timer, Timing, Told, Trim, invariant,
 };
 use ringleader_core::ids::{LogEnd, LogIndex, ReplicaId, RequestId, Term, Tick};
 use ringleader_core::machine::{Effects, Input, Machine};
@@ -38,6 +44,10 @@ pub struct GroupProtocol {
     /// Most entries on their way to one peer. With 1 a leader sends nothing new to a peer before
     /// it acknowledged: no pipelining.
     pub inflight_entries_max: u64,
+    /// Who takes part at first, and what changes.
+    pub members: Members,
+    /// Where logs may begin.
+    pub trim: Trim,
 }
 
 /// What a node's host keeps for its machine.
@@ -49,6 +59,8 @@ pub struct Host {
     reads: Vec<(RequestId, LogIndex)>,
     /// The last entry applied.
     applied: LogIndex,
+    /// What the state machine holds, where logs do not hold everything.
+    storage: state::Storage,
 }
 
 /// What a step tells the world.
@@ -58,12 +70,15 @@ pub enum Event {
     Client(Moment),
     /// A write was answered.
     Answered(Value),
-    /// A replica came to know that entries are committed: those from the start of the log on.
-    Committed(Vec<invariant::Committed<Value>>),
+    /// A replica came to know that entries are committed: those of its log, which begins after
+    /// this one.
+    Committed(LogIndex, Vec<invariant::Committed<Value>>),
     /// A client asked for a command.
     AskedToWrite,
     /// A client asked to read.
     AskedToRead,
+    /// An operator asked for a change of the group.
+    AskedToChange,
     /// A leader ended a request without the state machine.
     Ended(RequestId, Answer),
 }
@@ -77,6 +92,8 @@ pub struct Ghost {
     pub commands: u8,
     /// Reads asked for so far.
     pub reads: u8,
+    /// Changes asked for so far.
+    pub changes: u8,
     /// A write was answered that nobody had committed.
     pub answered_uncommitted: bool,
     /// What clients saw.
@@ -129,10 +146,15 @@ impl Protocol for GroupProtocol {
         self.replicas
     }
 
+    fn interchangeable(&self) -> u8 {
+        // Configurations name replicas, in messages and in the history too.
+        if self.members.may_change() { 0 } else { self.replicas }
+    }
+
     fn config(&self, id: ReplicaId) -> Config {
         Config {
             id,
-            voters: ReplicaSet::first(self.replicas),
+            voters: self.first_voters(),
             election_timeout: Tick(0),
             heartbeat_interval: Tick(0),
             append_entries_max: self.append_entries_max,
@@ -140,6 +162,7 @@ impl Protocol for GroupProtocol {
             at_election: self.at_election,
             announce_commit: self.announce_commit,
             timing: Timing::default(),
+            trim: self.trim,
         }
     }
 
@@ -147,10 +170,10 @@ impl Protocol for GroupProtocol {
         Ghost::default()
     }
 
-    fn on_ask(&self, node: &mut Node<Self>, ask: Ask, out: &mut Outbox<Self>) {
+    fn on_ask(&self, node: &mut Node<Self>, ask: Ask<Value>, out: &mut Outbox<Self>) {
         match ask {
             Ask::AnswerFrom { id, index } => node.host.writes.push((id, index)),
-            Ask::Apply { upto } => apply(node, upto, out),
+            Ask::Apply { upto } => apply(self, node, upto, out),
             Ask::ReadReady { id, index } => {
                 node.host.reads.push((id, index));
                 answer_reads(node, out);
@@ -162,6 +185,10 @@ impl Protocol for GroupProtocol {
                     out.sends.push((to, Message::Append { term, prev, entries, commit }));
                 }
             }
+            Ask::SendSnapshot { to, term, mark, part } => {
+                state::send(node, (to, term), (mark, part), out);
+            }
+            Ask::Stage { .. } | Ask::Install { .. } => state::receive(node, ask),
         }
     }
 
@@ -177,7 +204,9 @@ impl Protocol for GroupProtocol {
         }
         // Against the disk itself, not against what the machine believes of it.
         let applied = after.applying();
-        if node.disk.log.term_at(applied) != after.log().term_at(applied) {
+        // While a snapshot is installed the log begins beyond the state.
+        if !after.is_installing() && node.disk.log.term_at(applied) != after.log().term_at(applied)
+        {
             out.violate("APPLY-1: what is applied is on the disk");
         }
         if after.is_leader() && node.disk.term != after.term() {
@@ -189,7 +218,7 @@ impl Protocol for GroupProtocol {
             let in_term = after.term();
             let committed = entries.map(|entry| invariant::Committed { entry, in_term }).collect();
             // Before what follows from it: an answer comes after the commit that allows it.
-            out.events.insert(0, Event::Committed(committed));
+            out.events.insert(0, Event::Committed(log.start().index, committed));
         }
         let common = before.log().last().min(after.log().last());
         if after.log().last() < before.log().last()
@@ -226,13 +255,14 @@ impl Protocol for GroupProtocol {
         match event {
             Event::AskedToWrite => ghost.commands += 1,
             Event::AskedToRead => ghost.reads += 1,
+            Event::AskedToChange => ghost.changes += 1,
             Event::Client(moment) => {
                 if self.reads > 0 {
                     ghost.history.push(*moment);
                 }
             }
-            Event::Committed(entries) => {
-                let known = ghost.committed.len();
+            Event::Committed(start, entries) => {
+                let known = ghost.committed.len() - usize::try_from(start.0).expect("a short log");
                 ghost.committed.extend(entries.iter().skip(known).cloned());
             }
             Event::Answered(value) => {
@@ -268,6 +298,7 @@ impl Protocol for GroupProtocol {
                 requests.push((RequestId(FIRST_READ + u64::from(ghost.reads)), Request::Read));
             }
         }
+        requests.extend(members::requests(self, ghost, node));
         requests
     }
 
@@ -284,6 +315,7 @@ impl Protocol for GroupProtocol {
                 vec![Event::AskedToRead, Event::Client(Moment::ReadInvoked(id))]
             }
             Request::Transfer { .. } => Vec::new(),
+            Request::Change(_) => members::invoked(),
         }
     }
 
@@ -352,6 +384,10 @@ impl Protocol for GroupProtocol {
             }
             Message::RequestPreVote { poll, .. } => from.machine.awaits_agreement(to.id, *poll),
             Message::TakeOver { .. } | Message::NewerTerm { .. } => true,
+            Message::Checkpointed { .. }
+            | Message::Trim { .. }
+            | Message::SnapshotPart { .. }
+            | Message::Staged { .. } => state::is_relevant(from, message, (to, view), may_crash),
         }
     }
 
@@ -369,7 +405,30 @@ impl Protocol for GroupProtocol {
 
     fn rename(&self, node: &Node<Self>, name: &dyn Fn(ReplicaId) -> ReplicaId) -> Node<Self> {
         let pending = node.pending.iter().map(|write| write.rename(name)).collect();
-        node.renamed(node.machine.rename(name), node.disk.rename(name), pending, name)
+        let (machine, disk) = (node.machine.rename(name), node.disk.rename(name));
+        let mut renamed = node.renamed(machine, disk, pending, name);
+        renamed.host.storage = node.host.storage.rename(name);
+        renamed
+    }
+
+    fn after_crash(&self, node: &Node<Self>) -> (Host, LogIndex) {
+        state::after_crash(node)
+    }
+
+    fn has_chores(&self) -> bool {
+        self.trim == Trim::BelowEveryCheckpoint
+    }
+
+    fn chores(&self, node: &Node<Self>) -> Vec<u8> {
+        state::chores(self, node)
+    }
+
+    fn do_chore(&self, node: &mut Node<Self>, chore: u8, out: &mut Outbox<Self>) {
+        state::do_chore(node, chore, out);
+    }
+
+    fn describe_chore(&self, chore: u8) -> String {
+        state::describe_chore(chore)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
@@ -407,7 +466,7 @@ impl Protocol for GroupProtocol {
             always("APPLY-1", |_, it| unbroken(it, |name| name.starts_with("APPLY-1"))),
             always("ANSWER-1", |_, it| !it.ghost.answered_uncommitted),
             always("MACHINE", |_, it| {
-                let named = ["ELECTION-2", "COMMIT-3", "APPLY-1"];
+                let named = ["ELECTION-2", "COMMIT-3", "APPLY-1", "MEMBER", "SNAPSHOT"];
                 unbroken(it, |name| !named.iter().any(|it| name.starts_with(it)))
             }),
             sometimes("a leader in the last term", |protocol, it| {
@@ -421,6 +480,13 @@ impl Protocol for GroupProtocol {
                 it.nodes.iter().all(|node| node.machine.applying() >= everything)
             }),
         ];
+        if self.members.may_change() {
+            properties.retain(|it| it.name != "COMMIT-1" && !it.name.starts_with("every command"));
+            properties.extend(members::properties(self));
+        }
+        if self.trim == Trim::BelowEveryCheckpoint {
+            properties.extend(state::properties());
+        }
         if self.terms > 1 && self.replicas > 1 {
             properties.push(sometimes("two leaders at once, in different terms", |_, it| {
                 it.nodes.iter().filter(|node| node.machine.is_leader()).count() > 1
@@ -456,6 +522,7 @@ impl Protocol for GroupProtocol {
             Request::Read => "client: read".to_owned(),
             Request::ReadEventual => "client: read whatever is there".to_owned(),
             Request::Transfer { to } => format!("host: let {} lead", to.0),
+            Request::Change(change) => members::describe_change(*change),
         }
     }
 
@@ -463,6 +530,7 @@ impl Protocol for GroupProtocol {
         match event {
             Event::AskedToWrite
             | Event::AskedToRead
+            | Event::AskedToChange
             | Event::Answered(_)
             | Event::Client(Moment::WriteInvoked(..) | Moment::ReadInvoked(_)) => None,
             Event::Client(Moment::WriteReturned(id)) => {
@@ -472,11 +540,14 @@ impl Protocol for GroupProtocol {
                 Some(format!("ANSWER read: {value}"))
             }
             Event::Client(Moment::ReadReturned(_, None)) => Some("ANSWER read: nothing".to_owned()),
-            Event::Committed(entries) => Some(format!("COMMIT up to {}", entries.len())),
+            Event::Committed(start, entries) => {
+                Some(format!("COMMIT up to {}", start.0 + entries.len() as u64))
+            }
             Event::Ended(id, Answer::Unknown) => Some(format!("ANSWER write {}: unknown", id.0)),
             Event::Ended(_, Answer::NotLeader { .. }) => Some("ANSWER: not the leader".to_owned()),
             Event::Ended(_, Answer::GivesWay) => Some("ANSWER: gives way".to_owned()),
             Event::Ended(_, Answer::Refused) => Some("ANSWER: refused".to_owned()),
+            Event::Ended(_, Answer::ChangeRefused(why)) => Some(format!("ANSWER: no, {why:?}")),
         }
     }
 
@@ -510,9 +581,17 @@ impl Protocol for GroupProtocol {
 }
 
 /// Applies what is committed: answers the writes among it, and the reads that waited for it.
-fn apply(node: &mut Node<GroupProtocol>, upto: LogIndex, out: &mut Outbox<GroupProtocol>) {
-    node.host.applied = upto;
+fn apply(
+    protocol: &GroupProtocol,
+    node: &mut Node<GroupProtocol>,
+    upto: LogIndex,
+    out: &mut Outbox<GroupProtocol>,
+) {
     let log = node.intended_disk().log;
+    if protocol.trim == Trim::BelowEveryCheckpoint {
+        node.host.storage.apply(&log, (node.host.applied, upto));
+    }
+    node.host.applied = upto;
     let writes = std::mem::take(&mut node.host.writes);
     for (id, index) in writes {
         if index > upto {
@@ -567,7 +646,7 @@ fn answer_reads(node: &mut Node<GroupProtocol>, out: &mut Outbox<GroupProtocol>)
     let log = node.intended_disk().log;
     let value = (1..=applied.0).rev().find_map(|index| match log.payload(LogIndex(index)) {
         Some(Payload::Command(value)) => Some(*value),
-        Some(Payload::NoOp) | None => None,
+        Some(Payload::NoOp | Payload::Members(_)) | None => None,
     });
     let returned = |(id, _)| Event::Client(Moment::ReadReturned(id, value));
     out.events.extend(ready.into_iter().map(returned));
@@ -596,6 +675,9 @@ fn describe_entry(entry: &group::Entry<Value>) -> String {
     match entry.payload {
         Payload::NoOp => format!("t{}:-", entry.term.0),
         Payload::Command(value) => format!("t{}:{value}", entry.term.0),
+        Payload::Members(members) => {
+            format!("t{}:{}", entry.term.0, members::describe_members(members))
+        }
     }
 }
 
@@ -635,5 +717,15 @@ fn describe_message(message: &Message<Value>) -> String {
         Message::Confirm { term, round } => format!("Confirm t{} round {round}", term.0),
         Message::Confirmed { term, round } => format!("Confirmed t{} round {round}", term.0),
         Message::NewerTerm { term } => format!("NewerTerm t{}", term.0),
+        Message::Checkpointed { term, index } => format!("Checkpointed t{} {}", term.0, index.0),
+        Message::Trim { term, end } => format!("Trim t{} up to {}", term.0, describe_end(end)),
+        Message::SnapshotPart { term, mark, part, last, content } => {
+            let (term, end) = (term.0, describe_end(&mark.end));
+            let last = if *last { ", the last" } else { "" };
+            format!("SnapshotPart t{term} of {end}, part {part} {content:?}{last}")
+        }
+        Message::Staged { term, end, parts } => {
+            format!("Staged t{} {parts} parts of {}", term.0, end.0)
+        }
     }
 }

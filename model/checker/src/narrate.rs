@@ -94,6 +94,7 @@ fn name<P: Protocol>(world: &World<P>, state: &State, action: &Action) -> Step {
         }
         Stimulus::Persist => step(id.0, None, "its oldest write is durable".to_owned()),
         Stimulus::Crash => step(id.0, None, "crashes and restarts".to_owned()),
+        Stimulus::Chore(chore) => step(id.0, None, protocol.describe_chore(chore)),
         Stimulus::Fire(timer) => step(id.0, None, protocol.describe_timer(timer)),
         Stimulus::Request { request, .. } => step(id.0, None, protocol.describe_request(&request)),
     }

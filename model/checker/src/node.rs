@@ -91,6 +91,8 @@ pub enum Stimulus<P: Protocol> {
     Pause,
     /// The links from these nodes are cut.
     Cut(ReplicaSet),
+    /// The host does something in its own time.
+    Chore(u8),
     /// A timer fires.
     Fire(<M<P> as Machine>::Timer),
     /// A client asks.
@@ -109,6 +111,8 @@ pub enum Call<P: Protocol> {
     Recover {
         /// From this disk.
         disk: <M<P> as Machine>::Durable,
+        /// Up to where the state machine's storage holds the log.
+        checkpointed: LogIndex,
         /// What it wanted.
         effects: Vec<Effect<M<P>>>,
     },
@@ -186,34 +190,39 @@ impl<P: Protocol> Outbox<P> {
 impl<P: Protocol> Node<P> {
     /// A node with an empty disk, started for the first time.
     pub fn start(protocol: &P, id: ReplicaId) -> Self {
-        Self::recover(protocol, id, <M<P> as Machine>::Durable::default(), &mut Outbox::default())
+        let (disk, host) = (<M<P> as Machine>::Durable::default(), P::Host::default());
+        Self::recover(protocol, (id, disk), (host, LogIndex::ZERO), &mut Outbox::default())
     }
 
     /// [`Node::start`], and the calls of its machine.
     #[must_use]
     pub fn start_noting(protocol: &P, id: ReplicaId) -> (Self, Vec<Call<P>>) {
         let mut out = Outbox::noting();
-        let node = Self::recover(protocol, id, <M<P> as Machine>::Durable::default(), &mut out);
+        let (disk, host) = (<M<P> as Machine>::Durable::default(), P::Host::default());
+        let node = Self::recover(protocol, (id, disk), (host, LogIndex::ZERO), &mut out);
         (node, out.calls.unwrap_or_default())
     }
 
     /// Starts a node from what its disk holds.
     fn recover(
         protocol: &P,
-        id: ReplicaId,
-        disk: <M<P> as Machine>::Durable,
+        (id, disk): (ReplicaId, <M<P> as Machine>::Durable),
+        (host, checkpointed): (P::Host, LogIndex),
         out: &mut Outbox<P>,
     ) -> Self {
         let mut effects = Effects::new();
-        let recovered = Recovered { durable: disk.clone(), checkpointed: LogIndex::ZERO };
+        let recovered = Recovered { durable: disk.clone(), checkpointed };
         let machine = M::<P>::recover(&protocol.config(id), recovered, Tick(0), &mut effects);
-        out.note(|| Call::Recover { disk: disk.clone(), effects: effects.as_slice().to_vec() });
+        out.note(|| {
+            let effects = effects.as_slice().to_vec();
+            Call::Recover { disk: disk.clone(), checkpointed, effects }
+        });
         let mut node = Self {
             id,
             machine,
             disk,
             pending: VecDeque::new(),
-            host: P::Host::default(),
+            host,
             waiting: BTreeSet::new(),
             timers: BTreeMap::new(),
             elapsed: Tick(0),
@@ -229,8 +238,8 @@ impl<P: Protocol> Node<P> {
     /// The machine that a crash now would leave.
     #[must_use]
     pub fn recovered_machine(&self, protocol: &P) -> M<P> {
-        let disk = self.disk.clone();
-        Self::recover(protocol, self.id, disk, &mut Outbox::default()).machine
+        let (disk, host) = (self.disk.clone(), protocol.after_crash(self));
+        Self::recover(protocol, (self.id, disk), host, &mut Outbox::default()).machine
     }
 
     /// What the disk will hold once everything pending is durable: what the machine means by its
@@ -345,6 +354,11 @@ impl<P: Protocol> Node<P> {
             }
             Stimulus::Persist => node.persist_oldest(protocol, out),
             Stimulus::Crash => node = node.crash(protocol, out),
+            Stimulus::Chore(chore) => {
+                let before = node.machine.clone();
+                protocol.do_chore(&mut node, *chore, out);
+                node.settle(protocol, &before, &mut Effects::new(), out);
+            }
             Stimulus::Fire(timer) => {
                 node.timers.remove(timer);
                 node.feed(protocol, Input::Timer(*timer), out);
@@ -383,7 +397,8 @@ impl<P: Protocol> Node<P> {
         if !self.pending.is_empty() {
             out.mark(MARK_LOST_WRITE);
         }
-        let node = Self::recover(protocol, self.id, self.disk, out);
+        let host = protocol.after_crash(&self);
+        let node = Self::recover(protocol, (self.id, self.disk), host, out);
         let Self { violation, pauses_left, deaf_to, .. } = self;
         Self { pauses_left, deaf_to, violation, ..node }
     }

@@ -6,7 +6,7 @@
 
 use crate::clock::Clocks;
 use crate::node::{Node, Outbox};
-use ringleader_core::ids::{ReplicaId, RequestId};
+use ringleader_core::ids::{LogIndex, ReplicaId, RequestId};
 use ringleader_core::machine::Machine;
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -160,6 +160,25 @@ pub trait Protocol: Explored + Ord {
     /// [`crate::node::MARK_LOST_WRITE`].
     fn marks(&self) -> &'static [&'static str] {
         &["a crash lost a write on its way"]
+    }
+    /// What a crash leaves of a node's host, and up to where its state machine's storage holds the
+    /// log. Nothing, unless an adapter models that storage.
+    fn after_crash(&self, _node: &Node<Self>) -> (Self::Host, LogIndex) {
+        (Self::Host::default(), LogIndex::ZERO)
+    }
+    /// Whether hosts do anything in their own time.
+    fn has_chores(&self) -> bool {
+        false
+    }
+    /// What a host may do next, in its own time, by number.
+    fn chores(&self, _node: &Node<Self>) -> Vec<u8> {
+        Vec::new()
+    }
+    /// Does one of [`Protocol::chores`].
+    fn do_chore(&self, _node: &mut Node<Self>, _chore: u8, _out: &mut Outbox<Self>) {}
+    /// A chore in few words.
+    fn describe_chore(&self, chore: u8) -> String {
+        format!("chore {chore}")
     }
     /// A message in few words, for diagrams.
     fn describe_message(&self, message: &<Self::Machine as Machine>::Message) -> String {

@@ -114,6 +114,8 @@ pub enum Action {
     Ask(u8, u8),
     /// Every message on its way is lost. Only in worlds that look for traps.
     LoseAll,
+    /// The n-th thing that a node's host may do in its own time.
+    Chore(u8, u8),
     /// Time passes; see [`crate::clock::Clocks::ways`].
     Pass(u8),
     /// A node is paused.
@@ -135,14 +137,15 @@ impl Action {
             Self::Pass(_) => Some(6),
             Self::Pause(_) => Some(7),
             Self::Cut(..) => Some(8),
+            Self::Chore(..) => Some(9),
             Self::LoseAll => None,
         }
     }
 }
 
 /// The names of the kinds of actions, for coverage.
-pub const ACTION_KINDS: [&str; 9] =
-    ["deliver", "hear", "persist", "crash", "timer", "request", "time", "pause", "cut"];
+pub const ACTION_KINDS: [&str; 10] =
+    ["deliver", "hear", "persist", "crash", "timer", "request", "time", "pause", "cut", "chore"];
 
 /// A message, a node's state: something with a number, and what was worked out about it.
 struct Known<P: Protocol> {
@@ -281,6 +284,7 @@ impl<P: Protocol> World<P> {
             "time" => clocks != Clocks::Off,
             "pause" => clocks.pauses() > 0,
             "cut" => self.protocol.cuts_links(),
+            "chore" => self.protocol.has_chores(),
             _ => true,
         };
         let count = |number: usize| counts.get(number).copied().unwrap_or(0);
@@ -353,6 +357,10 @@ impl<P: Protocol> World<P> {
                 let (name, request) = requests.nth(usize::from(nth))?;
                 (id, Stimulus::Request { id: name, request })
             }
+            Action::Chore(id, nth) => {
+                let mut chores = self.protocol.chores(node(id)).into_iter();
+                (id, Stimulus::Chore(chores.nth(usize::from(nth))?))
+            }
             Action::Pause(id) => (id, Stimulus::Pause),
             Action::Cut(id, from) => (id, Stimulus::Cut(replicas(from))),
             Action::LoseAll | Action::Pass(_) => return None,
@@ -387,6 +395,7 @@ impl<P: Protocol> World<P> {
             Action::Ask(id, nth) => (id, [node(id), kind(5, nth), state.ghost]),
             Action::Pause(id) => (id, [node(id), 6, 0]),
             Action::Cut(id, from) => (id, [node(id), kind(7, from), 0]),
+            Action::Chore(id, nth) => (id, [node(id), kind(8, nth), 0]),
             Action::LoseAll | Action::Pass(_) => return None,
         })
     }

@@ -10,7 +10,7 @@
 #![expect(clippy::disallowed_types, reason = "a bench measures time")]
 
 use ringleader_core::group::{
-    AnnounceCommit, Ask, AtElection, Config, Durable, Group, Request, Timer, Timing, Told,
+    AnnounceCommit, Ask, AtElection, Config, Durable, Group, Request, Timer, Timing, Told, Trim,
 };
 use ringleader_core::ids::{IoNumber, LogIndex, ReplicaId, RequestId, Tick};
 use ringleader_core::machine::{Effect, Effects, Input, Machine, Recovered};
@@ -46,6 +46,7 @@ impl Cluster {
             at_election: AtElection::AppendNoOp,
             announce_commit: AnnounceCommit::WithNextAppend,
             timing: Timing::default(),
+            trim: Trim::Never,
         };
         let start = |id| {
             let disk = Recovered { durable: Durable::default(), checkpointed: LogIndex(0) };

@@ -36,6 +36,12 @@ impl ReplicaSet {
         Self(self.0 | 1 << id.0)
     }
 
+    /// This set without `id`.
+    #[must_use]
+    pub fn without(self, id: ReplicaId) -> Self {
+        if id.0 < Self::IDS { Self(self.0 & !(1 << id.0)) } else { self }
+    }
+
     /// Whether `id` is a member. Any id may be asked for.
     #[must_use]
     pub fn contains(self, id: ReplicaId) -> bool {

@@ -5,7 +5,7 @@ mod list;
 
 use bytes::BytesMut;
 use list::{List, append, number};
-use ringleader_core::group::{AnnounceCommit, AtElection, Config, Message, Timing};
+use ringleader_core::group::{AnnounceCommit, AtElection, Config, Message, Timing, Trim};
 use ringleader_core::ids::{LogEnd, LogIndex, ReplicaId, Term, Tick};
 use ringleader_core::quorum::ReplicaSet;
 use ringleader_node::{Handle, NodeError, Options, Outcome, RefusedBecause, Running};
@@ -87,6 +87,7 @@ impl Group {
             at_election: AtElection::AppendNoOp,
             announce_commit: AnnounceCommit::WithNextAppend,
             timing: Timing::default(),
+            trim: Trim::Never,
         }
     }
 

@@ -7,7 +7,7 @@ pub(crate) mod random;
 use list::{Kept, List};
 use random::Random;
 use ringleader_core::group::invariant::at_most_one_leader_per_term;
-use ringleader_core::group::{AnnounceCommit, AtElection, Config, Message, Timer, Timing};
+use ringleader_core::group::{AnnounceCommit, AtElection, Config, Message, Timer, Timing, Trim};
 use ringleader_core::ids::{ReplicaId, RequestId, Tick};
 use ringleader_core::quorum::ReplicaSet;
 use ringleader_replica::{Action, Event, LogRecord, Outcome, Replica, StoredReader};
@@ -84,6 +84,7 @@ fn config(id: ReplicaId) -> Config {
         at_election: AtElection::AppendNoOp,
         announce_commit: AnnounceCommit::WithNextAppend,
         timing: Timing::default(),
+        trim: Trim::Never,
     }
 }
 

@@ -170,6 +170,8 @@ impl<P: Protocol> World<P> {
         self.disturbances(node, actions);
         let asking = (0..).zip(self.protocol.requests(self.ghosts.get(key[1]), node));
         actions.extend(asking.map(|(nth, _)| Action::Ask(id, nth)));
+        let chores = (0..).zip(self.protocol.chores(node));
+        actions.extend(chores.map(|(nth, _)| Action::Chore(id, nth)));
         if desk.menu.len() > MENU_MAX {
             desk.menu.clear();
             desk.menus.clear();

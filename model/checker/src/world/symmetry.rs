@@ -134,6 +134,7 @@ impl<P: Protocol> World<P> {
             Action::Crash(id) => Action::Crash(name(id)),
             Action::Fire(id, nth) => Action::Fire(name(id), nth),
             Action::Ask(id, nth) => Action::Ask(name(id), nth),
+            Action::Chore(id, nth) => Action::Chore(name(id), nth),
             Action::LoseAll => Action::LoseAll,
             Action::Pass(way) => Action::Pass(renamed_mask(way, name)),
             Action::Pause(id) => Action::Pause(name(id)),

@@ -1,5 +1,6 @@
 //! Who a replica is, and the limits and options of its group.
 
+use super::snapshot::Trim;
 use super::timing::Timing;
 use crate::ids::{ReplicaId, Tick};
 use crate::quorum::ReplicaSet;
@@ -27,6 +28,8 @@ pub struct Config {
     pub announce_commit: AnnounceCommit,
     /// Which rules about time the group follows.
     pub timing: Timing,
+    /// Where logs may begin.
+    pub trim: Trim,
 }
 
 /// What a new leader does first.

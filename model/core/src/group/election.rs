@@ -1,5 +1,6 @@
 //! Who leads: terms, ballots, votes (Ongaro & Ousterhout 2014, sections 5.1, 5.2 and 5.4.1).
 
+use super::snapshot::Checkpoints;
 use super::{
     Answer, AtElection, Deadline, Group, Leader, Message, Payload, Progress, Reads, Role, Tenure,
     Timer, Write,
@@ -27,7 +28,8 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
         if self.is_leader() {
             return;
         }
-        if self.hears_leader(self.time.now) || self.is_bound(self.time.now) {
+        let waits = self.hears_leader(self.time.now) || self.is_bound(self.time.now);
+        if waits || !self.may_campaign() {
             self.arm_election(effects);
         } else if self.config.timing.evidence.is_some() {
             self.ask_peers(effects);
@@ -105,10 +107,16 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
     fn lead(&mut self, effects: &mut Effects<Self>) {
         let progress = Progress::unknown(self.log.last());
         let peers = self.peers().map(|peer| (peer, progress)).collect();
-        let (writes, reads) = (VecDeque::new(), Reads::default());
-        self.role = Role::Leader(Leader { peers, writes, reads, tenure: Tenure::default() });
         // Whoever could be reading alone was waited for, or has stopped.
         self.time.bound_until = Deadline::OVER;
+        self.role = Role::Leader(Leader {
+            peers,
+            writes: VecDeque::new(),
+            reads: Reads::default(),
+            tenure: Tenure::default(),
+            catching_up: None,
+            checkpoints: Checkpoints::new(),
+        });
         effects.push(Effect::Disarm { timer: Timer::Election });
         self.arm_heartbeat(effects);
         self.watch_quorum(effects);
@@ -150,7 +158,8 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
             let answer = Answer::Unknown;
             effects.push(Effect::Answer { id, answer, after: IoNumber::NONE });
         }
-        for id in deposed.reads.into_open() {
+        let undone = deposed.catching_up.map(|it| it.id);
+        for id in deposed.reads.into_open().chain(undone) {
             let answer = Answer::NotLeader { leader };
             effects.push(Effect::Answer { id, answer, after: IoNumber::NONE });
         }
@@ -177,7 +186,9 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
             | Message::Append { .. }
             | Message::Confirm { .. }
             | Message::RequestPreVote { .. }
-            | Message::TakeOver { .. } => {
+            | Message::TakeOver { .. }
+            | Message::Trim { .. }
+            | Message::SnapshotPart { .. } => {
                 let newer = Message::NewerTerm { term: self.term };
                 effects.send(from, newer, self.disk.everything());
             }
@@ -186,6 +197,8 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
             | Message::Rejected { .. }
             | Message::Confirmed { .. }
             | Message::PreVote { .. }
+            | Message::Checkpointed { .. }
+            | Message::Staged { .. }
             | Message::NewerTerm { .. } => {}
         }
     }

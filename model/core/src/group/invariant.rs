@@ -40,14 +40,26 @@ pub fn replica_is_sound<C: Clone + Debug + Eq + Ord + Hash>(
     let checks = [
         (replica.commit <= last, "COMMIT: the commit index is within the log"),
         (replica.applying <= replica.commit, "APPLY-1: only committed entries are applied"),
-        (replica.applying <= replica.durable_end(), "APPLY-1: only durable entries are applied"),
-        (replica.log.released() <= replica.applying, "LOG-3: only applied payloads are released"),
+        (applied_is_durable(replica), "APPLY-1: only durable entries are applied"),
+        (released_is_applied(replica), "LOG-3: only applied payloads are released"),
         (replica.durable_end() <= last, "LOG: what is durable is within the log"),
         (replica.log.end().term <= replica.term, "ELECTION: no entry is of a later term"),
         (claimant_voted_for_itself(replica), "ELECTION-2: a claimant voted for itself"),
         (progress_is_within_log(replica), "LOG: what peers hold is within the leader's log"),
+        (one_change_at_a_time(replica), "MEMBER-1: one configuration is not committed"),
+        (leader_takes_part(replica), "MEMBER-4: a removed leader stops leading"),
     ];
     checks.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, name)| Err(name))
+}
+
+/// While a snapshot is installed the log begins beyond the state.
+fn applied_is_durable<C: Clone + Debug + Eq + Ord + Hash>(replica: &Group<C>) -> bool {
+    replica.is_installing() || replica.applying <= replica.durable_end()
+}
+
+/// While a snapshot is installed the log is ahead of the state.
+fn released_is_applied<C: Clone + Debug + Eq + Ord + Hash>(replica: &Group<C>) -> bool {
+    replica.is_installing() || replica.log.released() <= replica.applying
 }
 
 fn claimant_voted_for_itself<C>(replica: &Group<C>) -> bool {
@@ -61,13 +73,25 @@ fn progress_is_within_log<C: Clone>(replica: &Group<C>) -> bool {
     let end = replica.log.last().next();
     let within = |peer: &Progress| {
         let probes_something =
-            peer.flow == Flow::Stream || peer.matched.next() < peer.next || peer.next < end;
+            peer.flow != Flow::Probe || peer.matched.next() < peer.next || peer.next < end;
         peer.matched < peer.next && peer.next <= end && probes_something
     };
     match &replica.role {
         Role::Follower { .. } | Role::Asking { .. } | Role::Candidate { .. } => true,
         Role::Leader(leader) => leader.peers.values().all(within),
     }
+}
+
+/// `MEMBER-1`, of a leader that knows what is committed.
+fn one_change_at_a_time<C: Clone + Debug + Eq + Ord + Hash>(replica: &Group<C>) -> bool {
+    let knows = replica.log.term_at(replica.commit) == Some(replica.term);
+    !(replica.is_leader() && knows) || replica.log.configurations_after(replica.commit) <= 1
+}
+
+/// `MEMBER-4`.
+fn leader_takes_part<C: Clone + Debug + Eq + Ord + Hash>(replica: &Group<C>) -> bool {
+    let outside = !replica.voters().contains(replica.config.id);
+    !(replica.is_leader() && outside && replica.members_are_committed())
 }
 
 /// `ELECTION-1`: at most one leader per term.
@@ -98,7 +122,11 @@ pub fn promise_is_durable<C: Clone>(
         | Message::Confirm { .. }
         | Message::Confirmed { .. }
         | Message::PreVote { .. }
-        | Message::TakeOver { .. } => true,
+        | Message::TakeOver { .. }
+        | Message::Checkpointed { .. }
+        | Message::Trim { .. }
+        | Message::SnapshotPart { .. }
+        | Message::Staged { .. } => true,
     }
 }
 
@@ -107,8 +135,10 @@ pub fn promise_is_durable<C: Clone>(
 pub fn logs_match<C: Clone + Eq>(a: &Log<C>, b: &Log<C>) -> bool {
     let common = a.last().min(b.last()).0;
     let same_term = |index: u64| a.term_at(LogIndex(index)) == b.term_at(LogIndex(index));
-    let agree = (1..=common).rev().find(|&index| same_term(index)).unwrap_or(0);
-    (1..=agree).map(LogIndex).all(|index| a.entry(index) == b.entry(index))
+    let first = a.start().index.max(b.start().index).0;
+    let agree = (first..=common).rev().find(|&index| same_term(index)).unwrap_or(0);
+    // What one of them no longer holds is the state's to vouch for.
+    (first + 1..=agree).map(LogIndex).all(|index| a.entry(index) == b.entry(index))
 }
 
 /// `COMMIT-1`: a majority of durable logs holds every committed entry.
@@ -147,5 +177,10 @@ pub fn commits_agree<C: Clone + Eq>(
 
 fn holds<C: Clone + Eq>(log: &Log<C>, committed: &[Committed<C>]) -> bool {
     let indexes = (1..).map(LogIndex);
-    indexes.zip(committed).all(|(index, it)| log.entry(index).as_ref() == Some(&it.entry))
+    let start = log.start();
+    indexes.zip(committed).all(|(index, it)| {
+        index < start.index
+            || index == start.index && it.entry.term == start.term
+            || log.entry(index).as_ref() == Some(&it.entry)
+    })
 }

@@ -10,11 +10,20 @@
 //! payload    .   .   .   .   e   f   g        released up to 4
 //! ```
 //!
+//! What every replica's storage holds may be trimmed from the front; term and index of the last entry
+//! that went stay, and so does the configuration in effect there.
+//!
+//! Configurations are part of the shape: whoever holds an entry must know who counts its copies,
+//! also when the entry's payload is released (`membership`).
+//!
 //! Invariants: `LOG-1` terms never decrease along the log. `LOG-2` runs start at strictly growing
 //! indexes with strictly growing terms. `LOG-3` a payload is held for exactly the indexes above
 //! `released`.
 
-use crate::ids::{LogEnd, LogIndex, Term};
+use super::membership::Membership;
+use super::snapshot::SnapshotMark;
+use super::symmetry::Rename;
+use crate::ids::{LogEnd, LogIndex, ReplicaId, Term};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -36,6 +45,9 @@ pub enum Payload<C> {
     NoOp,
     /// A command for the state machine.
     Command(C),
+    /// Who takes part from here on: in effect as soon as it is in the log (dissertation,
+    /// section 4.1).
+    Members(Membership),
 }
 
 impl<C> Payload<C> {
@@ -44,6 +56,7 @@ impl<C> Payload<C> {
         match self {
             Self::NoOp => Payload::NoOp,
             Self::Command(command) => Payload::Command(change(command)),
+            Self::Members(members) => Payload::Members(members),
         }
     }
 }
@@ -69,26 +82,47 @@ struct Run {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Log<C> {
+    /// The last entry that is not in the log any more, because the state holds it.
+    start: LogEnd,
     /// Invariant: `LOG-2`.
     runs: Vec<Run>,
     /// Payloads up to and including this index are not held.
     released: LogIndex,
     /// Payloads of the indexes above `released`, in order.
     payloads: VecDeque<Payload<C>>,
+    /// The configurations among the entries, by index. Invariant: indexes strictly grow.
+    members: Vec<(LogIndex, Membership)>,
 }
 
 impl<C> Default for Log<C> {
     fn default() -> Self {
-        Self { runs: Vec::new(), released: LogIndex::ZERO, payloads: VecDeque::new() }
+        Self {
+            start: LogEnd::default(),
+            runs: Vec::new(),
+            released: LogIndex::ZERO,
+            payloads: VecDeque::new(),
+            members: Vec::new(),
+        }
+    }
+}
+
+impl<C: Clone> Rename for Log<C> {
+    fn rename(&self, name: &dyn Fn(ReplicaId) -> ReplicaId) -> Self {
+        let members = self.members.iter().map(|(index, it)| (*index, it.rename(name)));
+        Self {
+            members: members.collect(),
+            payloads: self.payloads.iter().map(|payload| payload.rename(name)).collect(),
+            ..self.clone()
+        }
     }
 }
 
 impl<C> Log<C> {
     /// The same with another type of commands.
     pub fn map<D>(self, change: &mut impl FnMut(C) -> D) -> Log<D> {
-        let Self { runs, released, payloads } = self;
+        let Self { start, runs, released, payloads, members } = self;
         let payloads = payloads.into_iter().map(|payload| payload.map(change)).collect();
-        Log { runs, released, payloads }
+        Log { start, runs, released, payloads, members }
     }
 }
 
@@ -102,7 +136,7 @@ impl<C: Clone> Log<C> {
     /// Index and term of the last entry.
     #[must_use]
     pub fn end(&self) -> LogEnd {
-        let term = self.runs.last().map_or(Term(0), |run| run.term);
+        let term = self.runs.last().map_or(self.start.term, |run| run.term);
         LogEnd { term, index: self.last() }
     }
 
@@ -112,13 +146,20 @@ impl<C: Clone> Log<C> {
         self.released
     }
 
-    /// The term of the entry at `index`; term 0 at index 0; nothing beyond the end.
+    /// The last entry that is not in the log any more; index and term 0 if there is none.
+    #[must_use]
+    pub fn start(&self) -> LogEnd {
+        self.start
+    }
+
+    /// The term of the entry at `index`, the last one that was trimmed included; term 0 at index 0
+    /// of a whole log; nothing before that, and nothing beyond the end.
     #[must_use]
     pub fn term_at(&self, index: LogIndex) -> Option<Term> {
-        if index == LogIndex::ZERO {
-            return Some(Term(0));
+        if index == self.start.index {
+            return Some(self.start.term);
         }
-        (index <= self.last()).then(|| self.run_at(index).term)
+        (index > self.start.index && index <= self.last()).then(|| self.run_at(index).term)
     }
 
     /// Index of the first entry of the run that holds `index`.
@@ -132,7 +173,7 @@ impl<C: Clone> Log<C> {
     }
 
     fn run_at(&self, index: LogIndex) -> Run {
-        assert!(index > LogIndex::ZERO && index <= self.last(), "LOG-2: no entry at {}", index.0);
+        assert!(index > self.start.index && index <= self.last(), "LOG-2: no entry at {}", index.0);
         let after = self.runs.partition_point(|run| run.first <= index);
         self.runs[after - 1]
     }
@@ -158,6 +199,25 @@ impl<C: Clone> Log<C> {
         (after.0 + 1..=last.0).filter_map(|index| self.entry(LogIndex(index))).collect()
     }
 
+    /// The newest configuration among the entries, and where it is.
+    #[must_use]
+    pub fn members(&self) -> Option<(LogIndex, Membership)> {
+        self.members.last().copied()
+    }
+
+    /// The configuration in effect at `index`, and where it is, if it was said in this log.
+    #[must_use]
+    pub fn members_at(&self, index: LogIndex) -> Option<(LogIndex, Membership)> {
+        let upto = self.members.partition_point(|(at, _)| *at <= index);
+        self.members[..upto].last().copied()
+    }
+
+    /// How many configurations follow `after`.
+    #[must_use]
+    pub fn configurations_after(&self, after: LogIndex) -> usize {
+        self.members.len() - self.members.partition_point(|(index, _)| *index <= after)
+    }
+
     /// Adds an entry at the end.
     ///
     /// # Panics
@@ -166,8 +226,11 @@ impl<C: Clone> Log<C> {
     pub fn append(&mut self, entry: Entry<C>) {
         let end = self.end();
         assert!(end.term <= entry.term, "LOG-1: term {} after {}", entry.term.0, end.term.0);
-        if end.term < entry.term {
+        if self.runs.last().is_none_or(|run| run.term < entry.term) {
             self.runs.push(Run { first: end.index.next(), term: entry.term });
+        }
+        if let Payload::Members(members) = &entry.payload {
+            self.members.push((end.index.next(), *members));
         }
         self.payloads.push_back(entry.payload);
     }
@@ -185,6 +248,7 @@ impl<C: Clone> Log<C> {
         let keep = usize::try_from(after.0 - self.released.0).expect("fewer than are held");
         self.payloads.truncate(keep);
         self.runs.retain(|run| run.first <= after);
+        self.members.retain(|(index, _)| *index <= after);
     }
 
     /// Drops the payloads up to and including `upto`; the shape stays.
@@ -198,5 +262,40 @@ impl<C: Clone> Log<C> {
             self.payloads.pop_front();
             self.released = self.released.next();
         }
+    }
+
+    /// Forgets the entries up to and including `upto`, their shape too. The configuration in effect
+    /// there stays.
+    ///
+    /// # Panics
+    ///
+    /// If their payloads are still held, or they are not in the log.
+    pub fn trim(&mut self, upto: LogIndex) {
+        assert!(upto <= self.released, "LOG-3: trimming {} of {}", upto.0, self.released.0);
+        let term = self.term_at(upto).expect("LOG-2: what is trimmed is in the log");
+        self.start = LogEnd { term, index: upto };
+        let first = upto.next();
+        let passed = self.runs.partition_point(|run| run.first <= first);
+        self.runs.drain(..passed.saturating_sub(1));
+        match self.runs.first_mut() {
+            Some(_) if upto == LogIndex(self.released.0 + self.payloads.len() as u64) => {
+                self.runs.clear();
+            }
+            Some(run) => run.first = run.first.max(first),
+            None => {}
+        }
+        let known = self.members.partition_point(|(at, _)| *at <= upto);
+        self.members.drain(..known.saturating_sub(1));
+    }
+
+    /// Begins anew after a snapshot: nothing but its end and its configuration is known.
+    pub fn install(&mut self, mark: SnapshotMark) {
+        *self = Self {
+            start: mark.end,
+            runs: Vec::new(),
+            released: mark.end.index,
+            payloads: VecDeque::new(),
+            members: Vec::from([(mark.members_index, mark.members)]),
+        };
     }
 }

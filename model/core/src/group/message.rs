@@ -2,6 +2,8 @@
 //! and what it wants from its host.
 
 use super::log::{Entry, Log};
+use super::membership::{Change, ChangeRefusal};
+use super::snapshot::SnapshotMark;
 use crate::ids::{LogEnd, LogIndex, ReplicaId, RequestId, Term};
 use alloc::vec::Vec;
 
@@ -91,6 +93,42 @@ pub enum Message<C> {
         /// The speaker's term.
         term: Term,
     },
+    /// "My storage durably holds the state up to `index`."
+    Checkpointed {
+        /// The leader's term.
+        term: Term,
+        /// The last entry in the state.
+        index: LogIndex,
+    },
+    /// "I lead `term`. Everybody's storage holds the state up to `end`: logs may begin there."
+    Trim {
+        /// The leader's term.
+        term: Term,
+        /// The last entry that logs need not hold.
+        end: LogEnd,
+    },
+    /// "I lead `term`. My log no longer holds what you lack; this is part of the state instead."
+    SnapshotPart {
+        /// The leader's term.
+        term: Term,
+        /// Which state.
+        mark: SnapshotMark,
+        /// Counts the parts from 0.
+        part: u32,
+        /// Whether it is the last one.
+        last: bool,
+        /// What it holds, in the state machine's own form.
+        content: Vec<C>,
+    },
+    /// "In `term`, I have `parts` parts of the state that ends at `end`."
+    Staged {
+        /// The leader's term.
+        term: Term,
+        /// The last entry in that state.
+        end: LogIndex,
+        /// How many parts, from the first on.
+        parts: u32,
+    },
 }
 
 impl<C> Message<C> {
@@ -108,6 +146,10 @@ impl<C> Message<C> {
             | Self::RequestPreVote { term, .. }
             | Self::PreVote { term, .. }
             | Self::TakeOver { term }
+            | Self::Checkpointed { term, .. }
+            | Self::Trim { term, .. }
+            | Self::SnapshotPart { term, .. }
+            | Self::Staged { term, .. }
             | Self::NewerTerm { term } => term,
         }
     }
@@ -143,6 +185,9 @@ pub enum Request<C> {
         /// Who is to lead.
         to: ReplicaId,
     },
+    /// Change who takes part, and answer when the entry that says so is applied
+    /// ([`Ask::AnswerFrom`]).
+    Change(Change),
 }
 
 /// How a request ends when it does not end in the state machine.
@@ -160,6 +205,8 @@ pub enum Answer {
     GivesWay,
     /// Nobody of that name is a peer, or another transfer is on its way.
     Refused,
+    /// The change has had and will have no effect: this leader does not begin it.
+    ChangeRefused(ChangeRefusal),
 }
 
 /// The timers of a replica.
@@ -195,6 +242,17 @@ pub enum Write<C> {
         /// What follows it.
         entries: Vec<Entry<C>>,
     },
+    /// The log begins after this entry: storage holds the state up to there.
+    Trim {
+        /// The last entry that goes.
+        upto: LogIndex,
+    },
+    /// The log begins anew after a snapshot, with the configuration in effect there. The snapshot is
+    /// durable, beside the state that it is to replace.
+    Install {
+        /// Which snapshot.
+        mark: SnapshotMark,
+    },
 }
 
 /// What the disk of a replica holds.
@@ -216,7 +274,7 @@ impl<C> Default for Durable<C> {
 
 /// What a replica asks of its host.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Ask {
+pub enum Ask<C> {
     /// Apply the entries up to here, in order, and say so by [`Told::Applied`]. They are
     /// committed, and durable in this replica's log.
     Apply {
@@ -253,6 +311,37 @@ pub enum Ask {
         /// The leader's commit index.
         commit: LogIndex,
     },
+    /// Send a [`Message::SnapshotPart`] of the state that `mark` names, which storage durably held
+    /// when this was asked. If it has moved on, say so by [`Told::Gone`].
+    SendSnapshot {
+        /// The receiver.
+        to: ReplicaId,
+        /// The leader's term.
+        term: Term,
+        /// Which state.
+        mark: SnapshotMark,
+        /// Which part of it, counted from 0.
+        part: u32,
+    },
+    /// Set this part of a snapshot aside, after those before it; part 0 begins anew. After the last
+    /// one make all of it durable, and say so by [`Told::Staged`], or [`Told::Failed`]. The state in
+    /// use stays as it is.
+    Stage {
+        /// Which snapshot.
+        mark: SnapshotMark,
+        /// Which part, counted from 0.
+        part: u32,
+        /// What it holds.
+        content: Vec<C>,
+        /// Whether it is the last one.
+        last: bool,
+    },
+    /// Let the staged snapshot be the state from here on, durably, and say so by
+    /// [`Told::Installed`]. After a crash this may be asked again.
+    Install {
+        /// Which snapshot.
+        mark: SnapshotMark,
+    },
 }
 
 /// What the host tells its replica.
@@ -260,6 +349,16 @@ pub enum Ask {
 pub enum Told {
     /// The state machine has applied every entry up to here.
     Applied(LogIndex),
+    /// The state machine's storage durably holds the state up to here.
+    Checkpointed(LogIndex),
+    /// The snapshot is set aside, as a whole and durably.
+    Staged(SnapshotMark),
+    /// The snapshot could not be set aside.
+    Failed(SnapshotMark),
+    /// The state is that of the snapshot which ends here.
+    Installed(LogIndex),
+    /// What was to be sent to this peer, entries or a snapshot, is no longer there.
+    Gone(ReplicaId),
 }
 
 /// The same things with another type of commands: the group never looks into one.
@@ -288,6 +387,13 @@ impl<C> Message<C> {
             Self::PreVote { term, poll } => Message::PreVote { term, poll },
             Self::TakeOver { term } => Message::TakeOver { term },
             Self::NewerTerm { term } => Message::NewerTerm { term },
+            Self::Checkpointed { term, index } => Message::Checkpointed { term, index },
+            Self::Trim { term, end } => Message::Trim { term, end },
+            Self::SnapshotPart { term, mark, part, last, content } => {
+                let content = content.into_iter().map(change).collect();
+                Message::SnapshotPart { term, mark, part, last, content }
+            }
+            Self::Staged { term, end, parts } => Message::Staged { term, end, parts },
         }
     }
 }
@@ -303,6 +409,7 @@ impl<C> Request<C> {
             Self::Read => Request::Read,
             Self::ReadEventual => Request::ReadEventual,
             Self::Transfer { to } => Request::Transfer { to },
+            Self::Change(it) => Request::Change(it),
         }
     }
 }
@@ -315,6 +422,30 @@ impl<C> Write<C> {
             Self::Append { after, entries } => {
                 Write::Append { after, entries: each(entries, change) }
             }
+            Self::Trim { upto } => Write::Trim { upto },
+            Self::Install { mark } => Write::Install { mark },
+        }
+    }
+}
+
+impl<C> Ask<C> {
+    /// The same with another type of commands.
+    pub fn map<D>(self, change: &mut impl FnMut(C) -> D) -> Ask<D> {
+        match self {
+            Self::Apply { upto } => Ask::Apply { upto },
+            Self::AnswerFrom { id, index } => Ask::AnswerFrom { id, index },
+            Self::ReadReady { id, index } => Ask::ReadReady { id, index },
+            Self::SendRange { to, term, prev, last, commit } => {
+                Ask::SendRange { to, term, prev, last, commit }
+            }
+            Self::SendSnapshot { to, term, mark, part } => {
+                Ask::SendSnapshot { to, term, mark, part }
+            }
+            Self::Stage { mark, part, content, last } => {
+                let content = content.into_iter().map(change).collect();
+                Ask::Stage { mark, part, content, last }
+            }
+            Self::Install { mark } => Ask::Install { mark },
         }
     }
 }

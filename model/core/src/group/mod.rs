@@ -20,7 +20,7 @@
 //!   [`Message::NewerTerm`].
 //! * Read-index rounds are their own pair of messages, and answered without waiting for a disk.
 //!
-//! Not there yet: sessions, membership change, snapshots, log replicas. A
+//! Not there yet: sessions, log replicas. A
 //! deposed leader answers *unknown* for writes whose fate it does not know.
 //!
 //! Invariants (checked by [`invariant`], in the model and in the server's debug build):
@@ -43,10 +43,12 @@ mod election;
 pub mod invariant;
 mod lease;
 mod log;
+mod membership;
 mod message;
 mod pre_vote;
 mod read_index;
 mod replication;
+mod snapshot;
 mod symmetry;
 #[cfg(test)]
 mod tests;
@@ -55,8 +57,10 @@ mod transfer;
 
 pub use config::{AnnounceCommit, AtElection, Config};
 pub use log::{Entry, Log, Payload};
+pub use membership::{Change, ChangeRefusal, Membership};
 pub use message::{Answer, Ask, Durable, Message, Request, Timer, Told, Write};
 pub use replication::{Flow, Progress};
+pub use snapshot::{SnapshotMark, Trim};
 pub use symmetry::Rename;
 pub use timing::{Drift, Lease, Timing};
 
@@ -69,7 +73,9 @@ use core::hash::Hash;
 use disk::Durability;
 use election::Campaign;
 use lease::Tenure;
+use membership::CatchingUp;
 use read_index::Reads;
+use snapshot::{Checkpoints, Incoming, Snapshots};
 use timing::{Deadline, Time};
 
 /// No group gets there, at a campaign a millisecond for thousands of years. Keeps a garbled term
@@ -114,6 +120,10 @@ struct Leader {
     reads: Reads,
     /// How long it leads.
     tenure: Tenure,
+    /// A replica on its way into the group. Invariant: it is no voter.
+    catching_up: Option<CatchingUp>,
+    /// How far the storage of each peer is. Empty unless logs are trimmed.
+    checkpoints: Checkpoints,
 }
 
 /// One replica of a group. See the module's documentation.
@@ -130,6 +140,7 @@ pub struct Group<C> {
     commit: LogIndex,
     /// Entries up to here were handed to the state machine. Invariant: `APPLY-1`.
     applying: LogIndex,
+    snapshots: Snapshots,
     role: Role,
     /// What it knows about time.
     time: Time,
@@ -145,7 +156,7 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Machine for Group<C> {
     type Timer = Timer;
     type Write = Write<C>;
     type Durable = Durable<C>;
-    type Ask = Ask;
+    type Ask = Ask<C>;
     type Told = Told;
 
     fn fold(durable: &mut Durable<C>, write: &Write<C>) {
@@ -160,6 +171,11 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Machine for Group<C> {
                     durable.log.append(entry.clone());
                 }
             }
+            Write::Trim { upto } => {
+                durable.log.release(*upto);
+                durable.log.trim(*upto);
+            }
+            Write::Install { mark } => durable.log.install(*mark),
         }
     }
 
@@ -173,22 +189,33 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Machine for Group<C> {
         now: Tick,
         effects: &mut Effects<Self>,
     ) -> Self {
-        assert!(config.voters.contains(config.id), "{:?} is not a voter", config.id);
+        assert!(config.voters.size() > 0, "a group starts with somebody");
         assert!(config.append_entries_max > 0, "an append must be able to carry an entry");
         assert!(config.inflight_entries_max > 0, "some entry must be allowed on its way");
         let Durable { term, vote, mut log } = disk.durable;
         let applied = disk.checkpointed;
         assert!(applied <= log.last(), "APPLY-1: applied {} of {}", applied.0, log.last().0);
-        assert!(log.released() <= applied, "LOG-3: entry {} is in no state", applied.0 + 1);
-        log.release(applied);
+        // A log that begins beyond the state begins with a snapshot whose swap a crash prevented.
+        let unfinished = log.start().index > applied;
+        assert!(unfinished || log.released() <= applied, "LOG-3: {} is in no state", applied.0 + 1);
+        let mut snapshots = Snapshots { checkpointed: applied, incoming: None };
+        if let Some((members_index, members)) =
+            log.members_at(log.start().index).filter(|_| unfinished)
+        {
+            let mark = SnapshotMark { end: log.start(), members_index, members };
+            snapshots.incoming = Some(Incoming::Installing { mark, io: IoNumber::NONE });
+            effects.push(Effect::Ask(Ask::Install { mark }));
+        }
+        log.release(applied.max(log.start().index));
         let mut replica = Self {
             config: config.clone(),
             term,
             vote,
             disk: Durability::recovered(log.last()),
+            commit: applied.max(log.start().index),
             log,
-            commit: applied,
             applying: applied,
+            snapshots,
             role: Role::Follower { leader: None },
             time: Time { now, ..Time::default() },
             halted: false,
@@ -223,8 +250,11 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Machine for Group<C> {
             Input::Request { id, request: Request::Transfer { to } } => {
                 self.on_transfer(id, to, effects);
             }
+            Input::Request { id, request: Request::Change(change) } => {
+                self.on_change(id, change, effects);
+            }
             Input::Persisted(io) => self.on_persisted(io, effects),
-            Input::Told(Told::Applied(index)) => self.on_applied(index),
+            Input::Told(told) => self.on_told(told, effects),
         }
     }
 
@@ -233,6 +263,7 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Machine for Group<C> {
             return; // It no longer counts.
         }
         self.disk.rebase(io);
+        self.snapshots.rebase(io);
         self.time.rebase(now);
         match &mut self.role {
             Role::Follower { .. } | Role::Asking { .. } => {}
@@ -250,9 +281,8 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
     /// is adopted, durably, before anything else; an older one is answered with ours.
     fn on_message(&mut self, from: ReplicaId, message: Message<C>, effects: &mut Effects<Self>) {
         let term = message.term();
-        let is_peer = from != self.config.id && self.voters().contains(from);
         let campaigned = term > Term(0) || message.may_precede_campaigns();
-        if !is_peer || !campaigned || term > TERM_MAX {
+        if !self.listens_to(from, &message) || !campaigned || term > TERM_MAX {
             return; // Not from a correct peer: terms count campaigns.
         }
         if self.must_ignore(&message) {
@@ -287,12 +317,30 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
             }
             Message::PreVote { poll, .. } => self.on_pre_vote(from, poll, effects),
             Message::TakeOver { .. } => self.on_take_over(effects),
+            Message::Checkpointed { index, .. } => self.on_peer_checkpointed(from, index, effects),
+            Message::Trim { end, .. } => self.on_trim(end, effects),
+            Message::SnapshotPart { mark, part, last, content, .. } => {
+                self.on_snapshot_part(from, (mark, part), (content, last), effects);
+            }
+            Message::Staged { end, parts, .. } => self.on_peer_staged(from, (end, parts), effects),
             Message::NewerTerm { .. } => {} // Its term was all it had to say.
+        }
+    }
+
+    fn on_told(&mut self, told: Told, effects: &mut Effects<Self>) {
+        match told {
+            Told::Applied(index) => self.on_applied(index),
+            Told::Checkpointed(index) => self.on_checkpointed(index, effects),
+            Told::Staged(mark) => self.on_staged(mark, effects),
+            Told::Failed(mark) => self.on_staging_failed(mark),
+            Told::Installed(index) => self.on_installed(index, effects),
+            Told::Gone(peer) => self.on_gone(peer, effects),
         }
     }
 
     fn on_persisted(&mut self, io: IoNumber, effects: &mut Effects<Self>) {
         self.disk.persisted(io);
+        self.swap_if_durable(effects);
         match self.role {
             Role::Follower { .. } | Role::Asking { .. } => self.apply_committed(effects),
             Role::Candidate { .. } => {
@@ -310,12 +358,14 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
     /// Who votes and whose copies count, in the newest configuration that this replica knows.
     #[must_use]
     pub fn voters(&self) -> ReplicaSet {
-        self.config.voters
+        self.members().voters
     }
 
+    /// Whom this replica speaks to: the voters, and a leader also to a newcomer.
     fn peers(&self) -> impl Iterator<Item = ReplicaId> + use<C> {
         let id = self.config.id;
-        self.voters().iter().filter(move |&peer| peer != id)
+        let all = self.newcomer().map_or(self.voters(), |newcomer| self.voters().with(newcomer));
+        all.iter().filter(move |&peer| peer != id)
     }
 
     /// Stops this replica: what it holds is contradicted, and going on could only spread it.

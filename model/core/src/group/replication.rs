@@ -36,6 +36,13 @@ pub enum Flow {
     /// heartbeat repeats it. Invariant: an acknowledgement of it says something new, because it
     /// carries entries or names one above `matched`.
     Probe,
+    /// The log no longer holds the entry before `next`: the state is sent instead, part by part.
+    Snapshot {
+        /// The last entry in that state.
+        end: LogIndex,
+        /// How many parts the peer has.
+        parts: u32,
+    },
 }
 
 impl Progress {
@@ -106,7 +113,7 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
 
     /// Sends what a streaming peer has not been sent, as far as the bound on unacknowledged
     /// entries allows.
-    fn send_entries(&mut self, to: ReplicaId, effects: &mut Effects<Self>) {
+    pub(super) fn send_entries(&mut self, to: ReplicaId, effects: &mut Effects<Self>) {
         let last = self.log.last();
         while let Role::Leader(leader) = &mut self.role
             && let Some(peer) = leader.peers.get(&to)
@@ -126,6 +133,10 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
     /// Sends one append of the entries from `next` on, and returns the last entry it names.
     fn send_append(&mut self, to: ReplicaId, effects: &mut Effects<Self>) -> LogIndex {
         let next = self.progress(to).map_or(self.log.last().next(), |peer| peer.next);
+        if next.previous() < self.log.start().index {
+            self.send_snapshot(to, effects);
+            return next.previous();
+        }
         let prev = self.log_end_at(next.previous());
         let count_max = self.config.append_entries_max;
         let (term, commit) = (self.term, self.commit);
@@ -150,13 +161,17 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
     /// commit index. A probe that is on its way is repeated.
     pub(super) fn announce(&mut self, effects: &mut Effects<Self>) {
         for peer in self.peers() {
-            self.announce_to(peer, effects);
+            self.announce_one(peer, effects);
         }
     }
 
-    fn announce_to(&mut self, peer: ReplicaId, effects: &mut Effects<Self>) {
+    pub(super) fn announce_one(&mut self, peer: ReplicaId, effects: &mut Effects<Self>) {
         match self.progress(peer) {
-            Some(progress) if progress.flow == Flow::Stream => {
+            // Of what was trimmed nothing can be asked: the state is sent instead.
+            Some(progress)
+                if progress.flow == Flow::Stream
+                    && progress.next.previous() >= self.log.start().index =>
+            {
                 let (term, commit) = (self.term, self.commit);
                 let prev = self.log_end_at(progress.next.previous());
                 let append = Message::Append { term, prev, entries: Vec::new(), commit };
@@ -171,14 +186,18 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
 
     /// The first words of a new leader: a probe, or entries to a peer whose log must fit.
     pub(super) fn greet(&mut self, effects: &mut Effects<Self>) {
-        let last = self.log.last();
         for peer in self.peers() {
-            let streams = |it: &Progress| it.flow == Flow::Stream && it.next <= last;
-            if self.progress(peer).as_ref().is_some_and(streams) {
-                self.send_entries(peer, effects);
-            } else {
-                self.announce_to(peer, effects);
-            }
+            self.greet_one(peer, effects);
+        }
+    }
+
+    pub(super) fn greet_one(&mut self, peer: ReplicaId, effects: &mut Effects<Self>) {
+        let last = self.log.last();
+        let streams = |it: &Progress| it.flow == Flow::Stream && it.next <= last;
+        if self.progress(peer).as_ref().is_some_and(streams) {
+            self.send_entries(peer, effects);
+        } else {
+            self.announce_one(peer, effects);
         }
     }
 
@@ -189,6 +208,7 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
             self.repeat_round(effects);
             self.renew_lease(effects);
             self.repeat_take_over(effects);
+            self.say_trim(effects);
             self.arm_heartbeat(effects);
         }
     }
@@ -211,6 +231,13 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
         }
         self.follow(Some(from), effects);
         self.arm_election(effects);
+        let (prev, entries) = match self.beyond_start(prev, entries) {
+            Ok(rest) => rest,
+            Err(contradicted) => {
+                self.halt(contradicted, effects);
+                return;
+            }
+        };
         if self.log.term_at(prev.index) != Some(prev.term) {
             self.reject(from, prev.index, effects);
             return;
@@ -222,7 +249,31 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
         self.commit = self.commit.max(commit.min(verified));
         let acknowledged = Message::Appended { term: self.term, matched: verified };
         effects.send(from, acknowledged, self.disk.everything());
+        self.report_checkpoint(effects);
         self.apply_committed(effects);
+    }
+
+    /// What an append says about entries that our log may hold: those up to its start are committed,
+    /// and in our state. An append that ends before the start is taken for one that ends there.
+    fn beyond_start(
+        &self,
+        prev: LogEnd,
+        mut entries: Vec<Entry<C>>,
+    ) -> Result<(LogEnd, Vec<Entry<C>>), &'static str> {
+        let start = self.log.start();
+        if prev.index == start.index && prev.term != start.term {
+            return Err("COMMIT-3: an append contradicts a committed entry");
+        }
+        let Some(before @ 1..) = start.index.0.checked_sub(prev.index.0) else {
+            return Ok((prev, entries));
+        };
+        let before = usize::try_from(before).unwrap_or(usize::MAX);
+        let Some(at_start) = entries.get(before - 1) else { return Ok((start, Vec::new())) };
+        if at_start.term != start.term {
+            return Err("COMMIT-3: an append contradicts a committed entry");
+        }
+        entries.drain(..before);
+        Ok((start, entries))
     }
 
     /// Appends what is new of `entries`, which follow `prev`. What is already there stays: the
@@ -280,6 +331,7 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
             peer.next = matched.next();
             peer.flow = Flow::Stream;
         }
+        self.admit_newcomer(effects);
         self.advance_commit(effects);
         self.send_entries(from, effects);
         self.give_way(effects);
@@ -297,7 +349,7 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
         let Some(peer) = leader.peers.get_mut(&from) else { return };
         // An objection to an append before `matched`, or to one that we have gone back from
         // since, is outdated.
-        if prev <= peer.matched || prev >= peer.next {
+        if prev <= peer.matched || prev >= peer.next || matches!(peer.flow, Flow::Snapshot { .. }) {
             return;
         }
         // The objections to what was streamed after it are outdated by this: they name entries
@@ -324,13 +376,14 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
             self.announce(effects);
         }
         self.start_round(effects);
+        self.leave_if_removed(effects);
     }
 
     /// Hands to the state machine what is committed and durable here (`APPLY-1`), and says which
     /// of it answers a request.
     pub(super) fn apply_committed(&mut self, effects: &mut Effects<Self>) {
         let upto = self.commit.min(self.disk.end());
-        if upto <= self.applying {
+        if upto <= self.applying || self.snapshots.is_installing() {
             return;
         }
         if let Role::Leader(leader) = &mut self.role {

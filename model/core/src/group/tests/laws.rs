@@ -4,11 +4,12 @@
 use super::world::config;
 use crate::group::invariant::replica_is_sound;
 use crate::group::{
-    AnnounceCommit, Answer, Ask, AtElection, Config, Drift, Durable, Entry, Group, Lease, Message,
-    Payload, Rename, Request, Timer, Timing, Told, Write,
+    AnnounceCommit, Answer, Ask, AtElection, Change, Config, Drift, Durable, Entry, Group, Lease,
+    Membership, Message, Payload, Rename, Request, SnapshotMark, Timer, Timing, Told, Trim, Write,
 };
 use crate::ids::{IoNumber, LogEnd, LogIndex, ReplicaId, RequestId, Term, Tick};
 use crate::machine::{Effect, Effects, Input, Machine, Recovered};
+use crate::quorum::ReplicaSet;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 use proptest::collection::vec;
@@ -55,10 +56,16 @@ enum Stimulus {
     Read,
     ReadEventual,
     Transfer(u8),
+    /// Adds or removes a replica.
+    Change(bool, u8),
     /// So many of the I/Os on their way become durable, in 255ths.
     Persist(u8),
     /// So much of what was asked for is applied, in 255ths.
     Apply(u8),
+    /// So much of what was applied is in storage, in 255ths.
+    Checkpoint(u8),
+    /// What was asked for about snapshots, if anything was: done, or failed.
+    Snapshot(bool),
 }
 
 fn number() -> impl Strategy<Value = Number> {
@@ -80,7 +87,7 @@ fn said() -> impl Strategy<Value = Said> {
     let entries = vec(term(), 0..4);
     let from = prop_oneof![9 => 0_u8..4, 1 => any::<u8>()];
     let numbers = (term(), number(), term(), number());
-    (from, 0_u8..11, numbers, prop::bool::weighted(0.8), entries).prop_map(
+    (from, 0_u8..15, numbers, prop::bool::weighted(0.8), entries).prop_map(
         |(from, kind, (term, index, of_term, other), honest, entries)| Said {
             from,
             kind,
@@ -96,16 +103,19 @@ fn said() -> impl Strategy<Value = Said> {
 
 fn stimulus() -> impl Strategy<Value = Stimulus> {
     prop_oneof![
-        1 => Just(Stimulus::Timer(Timer::Election)),
-        1 => Just(Stimulus::Timer(Timer::Heartbeat)),
+        2 => prop_oneof![Just(Timer::Election), Just(Timer::Heartbeat)].prop_map(Stimulus::Timer),
         1 => prop_oneof![Just(Timer::Quorum), Just(Timer::Transfer)].prop_map(Stimulus::Timer),
         10 => said().prop_map(Stimulus::Said),
         3 => any::<u8>().prop_map(Stimulus::Write),
-        2 => Just(Stimulus::Read),
-        1 => Just(Stimulus::ReadEventual),
+        3 => prop_oneof![2 => Just(Stimulus::Read), 1 => Just(Stimulus::ReadEventual)],
         1 => (0_u8..4).prop_map(Stimulus::Transfer),
+        1 => (any::<bool>(), 0_u8..5).prop_map(|(add, id)| Stimulus::Change(add, id)),
         4 => prop_oneof![any::<u8>(), Just(255)].prop_map(Stimulus::Persist),
         2 => any::<u8>().prop_map(Stimulus::Apply),
+        2 => prop_oneof![
+            any::<u8>().prop_map(Stimulus::Checkpoint),
+            any::<bool>().prop_map(Stimulus::Snapshot),
+        ],
     ]
 }
 
@@ -157,6 +167,7 @@ fn start() -> impl Strategy<Value = (Config, Recovered<Durable<u8>>)> {
                 announce_commit: [AnnounceCommit::WithNextAppend, AnnounceCommit::AtOnce]
                     [usize::from(at_once)],
                 timing,
+                trim: if ahead == 1 { Trim::BelowEveryCheckpoint } else { Trim::Never },
                 ..config()
             };
             terms.sort_unstable();
@@ -177,6 +188,15 @@ fn share(whole: u64, of_255: u8) -> u64 {
 struct Disk {
     issued: IoNumber,
     persisted: IoNumber,
+    /// What it was asked about snapshots last.
+    asked: Option<Asked>,
+}
+
+/// Something about a snapshot.
+#[derive(Clone, Copy)]
+enum Asked {
+    Stage(SnapshotMark),
+    Install(SnapshotMark),
 }
 
 impl Stimulus {
@@ -195,6 +215,10 @@ impl Stimulus {
             Self::Transfer(to) => {
                 Input::Request { id, request: Request::Transfer { to: ReplicaId(*to) } }
             }
+            Self::Change(add, of) => {
+                let change = if *add { Change::Add } else { Change::Remove };
+                Input::Request { id, request: Request::Change(change(ReplicaId(*of))) }
+            }
             Self::Persist(part) => {
                 let on_the_way = disk.issued.0 - disk.persisted.0;
                 disk.persisted.0 += share(on_the_way, *part);
@@ -203,6 +227,15 @@ impl Stimulus {
             Self::Apply(part) => {
                 Input::Told(Told::Applied(LogIndex(share(replica.applying().0, *part))))
             }
+            Self::Checkpoint(part) => {
+                Input::Told(Told::Checkpointed(LogIndex(share(replica.applying().0, *part))))
+            }
+            Self::Snapshot(done) => Input::Told(match (disk.asked, done) {
+                (Some(Asked::Stage(mark)), true) => Told::Staged(mark),
+                (Some(Asked::Stage(mark)), false) => Told::Failed(mark),
+                (Some(Asked::Install(mark)), _) => Told::Installed(mark.end.index),
+                (None, _) => Told::Gone(ReplicaId(1)),
+            }),
         }
     }
 }
@@ -234,6 +267,16 @@ impl Said {
                 Message::Rejected { term, prev: index, hint: LogIndex(self.other.resolve(index.0)) }
             }
             6 => Message::Confirm { term, round: self.other.resolve(1) },
+            11 => Message::Checkpointed { term, index },
+            12 => Message::Trim { term, end: prev },
+            13 => {
+                let members = Membership { voters: ReplicaSet::first(3) };
+                let mark = SnapshotMark { end: prev, members_index: LogIndex(0), members };
+                let part = u32::try_from(self.other.resolve(0) % 3).unwrap();
+                let (content, last) = (Vec::from([self.from]), self.from % 2 == 1);
+                Message::SnapshotPart { term, mark, part, last, content }
+            }
+            14 => Message::Staged { term, end: index, parts: 1 },
             _ => [
                 Message::Confirmed { term, round: self.other.resolve(1) },
                 Message::NewerTerm { term },
@@ -252,7 +295,14 @@ impl Said {
                 *of_entry = (*of_entry).max(prev.term.0).min(term.0);
             }
         }
-        let entry = |of_entry| Entry { term: Term(of_entry), payload: Payload::NoOp };
+        // Some of them are configurations: without this replica, with a stranger, or with itself.
+        let payload = |of_entry: u64| match (self.from, of_entry % 5) {
+            (0..4, 1) => Payload::Members(Membership {
+                voters: ReplicaSet::first(4).without(ReplicaId(self.kind % 4)),
+            }),
+            _ => Payload::NoOp,
+        };
+        let entry = |of_entry| Entry { term: Term(of_entry), payload: payload(of_entry) };
         terms.into_iter().map(entry).collect()
     }
 }
@@ -284,6 +334,11 @@ fn run(
             if let Effect::Write { io, .. } = effect {
                 assert_eq!(io.0, disk.issued.0 + 1, "I/Os are numbered without gaps");
                 disk.issued = *io;
+            }
+            if let Effect::Ask(Ask::Stage { mark, last: true, .. }) = effect {
+                disk.asked = Some(Asked::Stage(*mark));
+            } else if let Effect::Ask(Ask::Install { mark }) = effect {
+                disk.asked = Some(Asked::Install(*mark));
             }
         }
         check(&before, (now, &input), &effects, &replica, disk);
@@ -359,8 +414,16 @@ proptest! {
         let mut twin = recover(&config.rename(&name), Recovered { durable, ..recovered });
         run(start, &stimuli, |_, (now, input), effects, replica, _| {
             let mut input = input.clone();
-            if let Input::Receive { from, .. } = &mut input {
-                *from = name(*from);
+            match &mut input {
+                Input::Told(told) => *told = told_under(&name, *told),
+                Input::Receive { from, message } => {
+                    *from = name(*from);
+                    *message = message.rename(&name);
+                }
+                Input::Request { request: Request::Change(change), .. } => {
+                    *change = change.rename(&name);
+                }
+                Input::Request { .. } | Input::Timer(_) | Input::Persisted(_) => {}
             }
             if let Input::Request { request: Request::Transfer { to }, .. } = &mut input {
                 *to = name(*to);
@@ -393,7 +456,9 @@ fn later(effect: Effect<Replica>, origin: u64) -> Effect<Replica> {
 fn under(name: &dyn Fn(ReplicaId) -> ReplicaId, effect: Effect<Replica>) -> Effect<Replica> {
     match effect {
         Effect::Write { io, write } => Effect::Write { io, write: Write::rename(&write, name) },
-        Effect::Send { to, message, after } => Effect::Send { to: name(to), message, after },
+        Effect::Send { to, message, after } => {
+            Effect::Send { to: name(to), message: message.rename(name), after }
+        }
         Effect::Answer { id, answer: Answer::NotLeader { leader }, after } => {
             let answer = Answer::NotLeader { leader: leader.map(name) };
             Effect::Answer { id, answer, after }
@@ -401,6 +466,14 @@ fn under(name: &dyn Fn(ReplicaId) -> ReplicaId, effect: Effect<Replica>) -> Effe
         Effect::Ask(Ask::SendRange { to, term, prev, last, commit }) => {
             Effect::Ask(Ask::SendRange { to: name(to), term, prev, last, commit })
         }
+        Effect::Ask(Ask::SendSnapshot { to, term, mark, part }) => {
+            let mark = mark.rename(name);
+            Effect::Ask(Ask::SendSnapshot { to: name(to), term, mark, part })
+        }
+        Effect::Ask(Ask::Stage { mark, part, content, last }) => {
+            Effect::Ask(Ask::Stage { mark: mark.rename(name), part, content, last })
+        }
+        Effect::Ask(Ask::Install { mark }) => Effect::Ask(Ask::Install { mark: mark.rename(name) }),
         Effect::Answer { .. }
         | Effect::Arm { .. }
         | Effect::Disarm { .. }
@@ -409,10 +482,21 @@ fn under(name: &dyn Fn(ReplicaId) -> ReplicaId, effect: Effect<Replica>) -> Effe
     }
 }
 
+/// What the host says, with every replica renamed.
+fn told_under(name: &dyn Fn(ReplicaId) -> ReplicaId, told: Told) -> Told {
+    match told {
+        Told::Staged(mark) => Told::Staged(mark.rename(name)),
+        Told::Failed(mark) => Told::Failed(mark.rename(name)),
+        Told::Gone(peer) => Told::Gone(name(peer)),
+        Told::Applied(_) | Told::Checkpointed(_) | Told::Installed(_) => told,
+    }
+}
+
 /// Whom the effect speaks to.
 fn receiver(effect: &Effect<Replica>) -> Option<ReplicaId> {
     match *effect {
-        Effect::Send { to, .. } | Effect::Ask(Ask::SendRange { to, .. }) => Some(to),
+        Effect::Send { to, .. }
+        | Effect::Ask(Ask::SendRange { to, .. } | Ask::SendSnapshot { to, .. }) => Some(to),
         Effect::Write { .. }
         | Effect::Answer { .. }
         | Effect::Arm { .. }

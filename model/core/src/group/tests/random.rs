@@ -281,6 +281,7 @@ impl Run {
             Event::Halts(invariant) => panic!("halted: {invariant}"),
             Event::Leads(_) => self.seen.elections += 1,
             Event::SendsRange(..) => self.seen.ranges += 1,
+            Event::Stages(..) | Event::Installs(_) => unreachable!("nothing is trimmed"),
             Event::Writes(..) | Event::Holds(..) | Event::Sends(..) | Event::Applies(..) => {}
         }
     }

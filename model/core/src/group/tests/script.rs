@@ -11,6 +11,13 @@
 //! write N x      a client asks N to write x; `read N r`: to read, and calls that read r;
 //!                `peek N r`: to read what is there
 //! transfer N M t the host of N asks, calling that t, that M lead
+//! option L       before all else: append L | in-flight L | wait | at-once | trim | replicas N, and
+//!                newcomers N: so many more that are no members yet
+//! log N: 1 1 4   before all else: replica N starts with entries of these terms
+//! term N T       before all else: replica N starts in term T
+//! timeout N      the election timer of replica N fires; `heartbeat N`: the other one
+//! write N x      a client asks N to write x; `read N r`: to read, and calls that read r
+//! add N>M x      asks N to let M take part, and calls that change x; `remove N>M x`
 //! persist N      all I/Os of N become durable; `persist N I`: those up to number I
 //! deliver N>M    the oldest message on its way arrives; `.. last`: the newest; `.. all`: each that
 //!                is on its way now; `.. again`: the oldest, and a copy stays
@@ -18,14 +25,16 @@
 //! crash N        N loses what is not durable and starts again
 //! checkpoint N   the state machine of N will survive crashes as it is now
 //! applied N      the state machine of N has applied what it was asked to; its log may forget it
+//! stored N       the storage of N holds what N has applied, and N hears of it (and see `option trim`)
+//! staged N       N hears that it has a snapshot, durably; `installed N`: that its state is that one
 //! settle         all disks and the network come to rest; no timer fires; nothing is recorded
 //! status N       what N knows
 //! ```
 
 use super::world::{Event, World, config, disk};
 use crate::group::{
-    AnnounceCommit, Answer, AtElection, Config, Drift, Entry, Flow, Lease, Log, Message, Payload,
-    Request, Timer, Write,
+    AnnounceCommit, Answer, AtElection, Change, ChangeRefusal, Config, Drift, Entry, Flow, Lease,
+    Log, Membership, Message, Payload, Request, SnapshotMark, Timer, Trim, Write,
 };
 use crate::ids::{IoNumber, LogEnd, LogIndex, ReplicaId, RequestId, Term, Tick};
 use crate::quorum::ReplicaSet;
@@ -40,6 +49,7 @@ pub(super) struct Stage {
     terms: BTreeMap<u8, u64>,
     logs: BTreeMap<u8, Vec<u64>>,
     world: Option<World<char>>,
+    newcomers: u8,
     /// What the client calls each request; requests are numbered as they come.
     names: Vec<String>,
 }
@@ -47,7 +57,7 @@ pub(super) struct Stage {
 impl Stage {
     pub(super) fn new() -> Self {
         let (terms, logs) = (BTreeMap::new(), BTreeMap::new());
-        Self { config: config(), terms, logs, world: None, names: Vec::new() }
+        Self { config: config(), terms, logs, world: None, newcomers: 0, names: Vec::new() }
     }
 
     /// Carries out one command, and says what came of it.
@@ -69,7 +79,9 @@ impl Stage {
         }
         let of_replica = words.get(1).filter(|_| words[0] != "pass");
         let id = of_replica.map_or(ReplicaId(0), |it| ReplicaId(it.parse().expect(line)));
-        let world = self.world.get_or_insert_with(|| open(&self.config, &self.terms, &self.logs));
+        let nodes = u8::try_from(self.config.voters.size()).unwrap() + self.newcomers;
+        let open = || open(&self.config, nodes, &self.terms, &self.logs);
+        let world = self.world.get_or_insert_with(open);
         match words[0] {
             "timeout" => world.fire(id, Timer::Election),
             "heartbeat" => world.fire(id, Timer::Heartbeat),
@@ -93,6 +105,16 @@ impl Stage {
                 };
                 world.ask(id, request, asks);
             }
+            "add" | "remove" => {
+                let request = RequestId(self.names.len() as u64);
+                self.names.push(words[3].to_string());
+                let replica = ReplicaId(words[2].parse().expect(line));
+                let change = match words[0] {
+                    "add" => Change::Add(replica),
+                    _ => Change::Remove(replica),
+                };
+                world.ask(id, request, Request::Change(change));
+            }
             "persist" => {
                 let all = world.unpersisted(id).expect("something to persist");
                 world.persist(id, words.get(2).map_or(all, |_| IoNumber(number(2))));
@@ -108,6 +130,13 @@ impl Stage {
             "crash" => world.crash(id),
             "checkpoint" => world.checkpoint(id),
             "applied" => world.report_applied(id),
+            "stored" => {
+                world.checkpoint(id);
+                world.report_applied(id);
+                world.report_checkpoint(id);
+            }
+            "staged" => world.report_staged(id),
+            "installed" => world.report_installed(id),
             "settle" => {
                 world.settle();
                 world.events.clear();
@@ -133,6 +162,8 @@ impl Stage {
                 let drift = Drift { parts: 1, of: 3 };
                 self.config.timing.lease = Some(Lease { span: Tick(span), drift });
             }
+            ("newcomers", Some(value)) => self.newcomers = u8::try_from(value).unwrap(),
+            ("trim", None) => self.config.trim = Trim::BelowEveryCheckpoint,
             ("wait", None) => self.config.at_election = AtElection::Wait,
             ("at-once", None) => self.config.announce_commit = AnnounceCommit::AtOnce,
             other => panic!("no option {other:?}"),
@@ -150,6 +181,16 @@ impl Stage {
             Event::Writes(io, Write::Append { after, entries }) => {
                 format!("{id} writes #{} log after {}: {}", io.0, after.0, list(&entries))
             }
+            Event::Writes(io, Write::Trim { upto }) => {
+                format!("{id} writes #{} log begins after {}", io.0, upto.0)
+            }
+            Event::Writes(io, Write::Install { mark }) => {
+                format!("{id} writes #{} log begins with {}", io.0, named(&mark))
+            }
+            Event::Stages(mark, part) => {
+                format!("{id} sets aside part {part} of {}", named(&mark))
+            }
+            Event::Installs(mark) => format!("{id} swaps its state for {}", named(&mark)),
             Event::Holds(io, to, message) => {
                 format!("{id} holds until #{}, to {}: {}", io.0, to.0, speak(&message))
             }
@@ -165,6 +206,15 @@ impl Stage {
             }
             Event::Refuses(request, Answer::Refused) => {
                 format!("{id} answers {}: refused", name(request))
+            }
+            Event::Refuses(request, Answer::ChangeRefused(why)) => {
+                let why = match why {
+                    ChangeRefusal::NothingCommitted => "nothing of this term is committed",
+                    ChangeRefusal::AnotherChange => "another change is not committed",
+                    ChangeRefusal::NoChange => "it is so already",
+                    ChangeRefusal::TooFewCopies => "too few of the others hold what is committed",
+                };
+                format!("{id} answers {}: no change, {why}", name(request))
             }
             Event::Applies(index, payload) => {
                 format!("{id} applies {}: {}", index.0, carried(&payload))
@@ -184,8 +234,13 @@ impl Stage {
     }
 }
 
-fn open(config: &Config, terms: &BTreeMap<u8, u64>, logs: &BTreeMap<u8, Vec<u64>>) -> World<char> {
-    World::with_disks(config, |ReplicaId(id)| {
+fn open(
+    config: &Config,
+    nodes: u8,
+    terms: &BTreeMap<u8, u64>,
+    logs: &BTreeMap<u8, Vec<u64>>,
+) -> World<char> {
+    World::with_nodes(config, nodes, |ReplicaId(id)| {
         let log = logs.get(&id).map_or(&[][..], Vec::as_slice);
         let entries: Vec<_> = log.iter().map(|&term| (term, letter(term))).collect();
         let term = terms.get(&id).copied().or(log.last().copied()).unwrap_or_default();
@@ -243,6 +298,7 @@ fn status(world: &World<char>, id: ReplicaId) -> Vec<String> {
             let flow = match progress.flow {
                 Flow::Stream => "streams",
                 Flow::Probe => "probes",
+                Flow::Snapshot { .. } => "sends the state",
             };
             let (matched, next) = (progress.matched.0, progress.next.0);
             lines.push(format!("  {flow} to {}: matched {matched}, next {next}", peer.0));
@@ -252,7 +308,8 @@ fn status(world: &World<char>, id: ReplicaId) -> Vec<String> {
 }
 
 fn list_log(log: &Log<char>) -> String {
-    let entries = (1..=log.last().0).filter_map(|index| log.entry(LogIndex(index)));
+    let entries =
+        (log.start().index.0 + 1..=log.last().0).filter_map(|index| log.entry(LogIndex(index)));
     list(&entries.collect::<Vec<_>>())
 }
 
@@ -265,7 +322,17 @@ fn carried(payload: &Payload<char>) -> String {
     match payload {
         Payload::NoOp => "no-op".to_string(),
         Payload::Command(command) => command.to_string(),
+        Payload::Members(members) => said_members(*members),
     }
+}
+
+fn named(mark: &SnapshotMark) -> String {
+    format!("the state at {} with {}", end(mark.end), said_members(mark.members))
+}
+
+fn said_members(members: Membership) -> String {
+    let voters = members.voters.iter().map(|it| it.0.to_string());
+    format!("{{{}}}", voters.collect::<Vec<_>>().join(","))
 }
 
 fn replica(id: Option<ReplicaId>) -> String {
@@ -303,5 +370,15 @@ fn speak(message: &Message<char>) -> String {
         Message::Confirm { round, .. } => format!("{term} confirm round {round}"),
         Message::Confirmed { round, .. } => format!("{term} confirmed round {round}"),
         Message::NewerTerm { .. } => format!("{term} newer-term"),
+        Message::Checkpointed { index, .. } => format!("{term} checkpointed {}", index.0),
+        Message::Trim { end: upto, .. } => format!("{term} trim up to {}", end(*upto)),
+        Message::SnapshotPart { mark, part, last, content, .. } => {
+            let content: String = content.iter().collect();
+            let last = if *last { ", the last" } else { "" };
+            format!("{term} part {part} of {}: {content}{last}", named(mark))
+        }
+        Message::Staged { end, parts, .. } => {
+            format!("{term} staged {parts} parts of the state at {}", end.0)
+        }
     }
 }

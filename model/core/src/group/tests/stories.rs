@@ -87,4 +87,10 @@ stories! {
     unacknowledged_entries_are_bounded
     crash_keeps_the_vote
     late_messages_take_nothing_back
+    a_replica_joins
+    a_change_waits_for_an_own_commit
+    a_removed_leader_leaves
+    a_removed_replica_is_not_heard
+    one_of_two_leaves
+    a_newcomer_gets_the_state
 }

@@ -4,7 +4,7 @@
 use crate::group::invariant::{promise_is_durable, replica_is_sound};
 use crate::group::{
     AnnounceCommit, Answer, Ask, AtElection, Config, Durable, Entry, Group, Log, Message, Payload,
-    Request, Timer, Timing, Told, Write,
+    Request, SnapshotMark, Timer, Timing, Told, Trim, Write,
 };
 use crate::ids::{IoNumber, LogEnd, LogIndex, ReplicaId, RequestId, Term, Tick};
 use crate::machine::{Effect, Effects, Input, Machine, Recovered};
@@ -27,6 +27,7 @@ pub(super) fn config() -> Config {
         at_election: AtElection::AppendNoOp,
         announce_commit: AnnounceCommit::WithNextAppend,
         timing: Timing::default(),
+        trim: Trim::Never,
     }
 }
 
@@ -54,6 +55,10 @@ pub(super) enum Event<C> {
     /// A read's answer is the state after this entry, or a later one.
     Reads(RequestId, LogIndex),
     SendsRange(ReplicaId, LogEnd, LogEnd),
+    /// Sets aside a part of a snapshot.
+    Stages(SnapshotMark, u32),
+    /// The state is that of a snapshot from now on.
+    Installs(SnapshotMark),
     Leads(Term),
     Halts(&'static str),
 }
@@ -94,6 +99,12 @@ pub(super) struct Node<C: Clone + Debug + Eq + Ord + Hash> {
     promised: BTreeMap<LogIndex, RequestId>,
     /// Reads that wait until an entry is applied.
     reads: Vec<(LogIndex, RequestId)>,
+    /// A snapshot that is set aside: a part for each entry.
+    staged: Vec<C>,
+    /// Which snapshot that is.
+    last_staged: Option<SnapshotMark>,
+    /// A swap that a crash prevented, asked for again at the start.
+    swap: Option<SnapshotMark>,
 }
 
 /// All replicas, and the network between them.
@@ -113,8 +124,17 @@ impl<C: Clone + Debug + Eq + Ord + Hash> World<C> {
 
     /// Replicas that start from these disks.
     pub(super) fn with_disks(config: &Config, disk: impl Fn(ReplicaId) -> Durable<C>) -> Self {
-        let members = config.voters.iter();
-        let nodes = members.map(|id| Node::start(Config { id, ..config.clone() }, disk(id)));
+        Self::with_nodes(config, u8::try_from(config.voters.size()).unwrap(), disk)
+    }
+
+    /// So many replicas, members or not, that start from these disks.
+    pub(super) fn with_nodes(
+        config: &Config,
+        nodes: u8,
+        disk: impl Fn(ReplicaId) -> Durable<C>,
+    ) -> Self {
+        let ids = (0..nodes).map(ReplicaId);
+        let nodes = ids.map(|id| Node::start(Config { id, ..config.clone() }, disk(id)));
         Self { nodes: nodes.collect(), network: Vec::new(), events: Vec::new(), overwrites: 0 }
     }
 
@@ -186,6 +206,24 @@ impl<C: Clone + Debug + Eq + Ord + Hash> World<C> {
         self.step(id, Input::Told(Told::Applied(index)));
     }
 
+    /// The host says that its storage holds what it has applied.
+    pub(super) fn report_checkpoint(&mut self, id: ReplicaId) {
+        let index = self.node(id).checkpointed;
+        self.step(id, Input::Told(Told::Checkpointed(index)));
+    }
+
+    /// The host says that a snapshot is staged, durably.
+    pub(super) fn report_staged(&mut self, id: ReplicaId) {
+        let staged = self.node(id).last_staged.expect("a snapshot is being staged");
+        self.step(id, Input::Told(Told::Staged(staged)));
+    }
+
+    /// The host says that the state is that of the snapshot.
+    pub(super) fn report_installed(&mut self, id: ReplicaId) {
+        let index = self.node(id).checkpointed;
+        self.step(id, Input::Told(Told::Installed(index)));
+    }
+
     /// The state machine makes durable what it has applied.
     pub(super) fn checkpoint(&mut self, id: ReplicaId) {
         let node = self.node(id);
@@ -198,8 +236,12 @@ impl<C: Clone + Debug + Eq + Ord + Hash> World<C> {
         let (disk, checkpointed) = (take(&mut node.disk), node.checkpointed);
         let survives = usize::try_from(checkpointed.0).unwrap();
         let applied = node.applied.drain(..survives).collect();
+        let staged = take(&mut node.staged);
         *node = Node::recover(node.config.clone(), disk, checkpointed, node.clock);
-        node.applied = applied;
+        (node.applied, node.staged) = (applied, staged);
+        if let Some(mark) = node.swap.take() {
+            self.host(id, &Ask::Install { mark });
+        }
     }
 
     /// Everything that was started ends: I/Os, messages, and what comes of them. No timer fires.
@@ -254,6 +296,9 @@ impl<C: Clone + Debug + Eq + Ord + Hash> World<C> {
                         node.memory.append(entry.clone());
                     }
                 }
+                if let Write::Install { mark } = &write {
+                    node.memory.install(*mark);
+                }
                 node.pending.push_back((io, write.clone()));
                 self.events.push((id, Event::Writes(io, write)));
             }
@@ -294,7 +339,7 @@ impl<C: Clone + Debug + Eq + Ord + Hash> World<C> {
         }
     }
 
-    fn host(&mut self, id: ReplicaId, ask: &Ask) {
+    fn host(&mut self, id: ReplicaId, ask: &Ask<C>) {
         let node = self.node(id);
         match *ask {
             Ask::Apply { upto } => self.apply(id, upto),
@@ -312,6 +357,45 @@ impl<C: Clone + Debug + Eq + Ord + Hash> World<C> {
                 let message = Message::Append { term, prev, entries, commit };
                 self.release(id, Outgoing::Send(to, message));
             }
+            Ask::SendSnapshot { .. } | Ask::Stage { .. } | Ask::Install { .. } => {
+                self.snapshot(id, ask);
+            }
+        }
+    }
+
+    /// A part of a snapshot is one entry; whole ones only, of entries that hold commands.
+    fn snapshot(&mut self, id: ReplicaId, ask: &Ask<C>) {
+        let node = &mut self.nodes[usize::from(id.0)];
+        match ask {
+            Ask::SendSnapshot { to, term, mark, part } => {
+                assert_eq!(mark.end.index, node.checkpointed, "what is offered is checkpointed");
+                let state = &node.applied[..usize::try_from(mark.end.index.0).unwrap()];
+                let commands: Vec<_> = state.iter().filter_map(command).collect();
+                let (term, mark, part) = (*term, *mark, *part);
+                let content = commands[part as usize].clone();
+                let last = part as usize + 1 == commands.len();
+                let content = Vec::from([content]);
+                let message = Message::SnapshotPart { term, mark, part, last, content };
+                self.release(id, Outgoing::Send(*to, message));
+            }
+            Ask::Stage { mark, part, content, .. } => {
+                node.staged.truncate(*part as usize);
+                node.staged.extend(content.iter().cloned());
+                node.last_staged = Some(*mark);
+                self.events.push((id, Event::Stages(*mark, *part)));
+            }
+            Ask::Install { mark } => {
+                // What is not a command leaves no trace in a state.
+                let others = usize::try_from(mark.end.index.0).unwrap() - node.staged.len();
+                let no_ops = (0..others).map(|_| Payload::NoOp);
+                node.applied = no_ops.chain(node.staged.drain(..).map(Payload::Command)).collect();
+                node.checkpointed = mark.end.index;
+                self.events.push((id, Event::Installs(*mark)));
+            }
+            Ask::Apply { .. }
+            | Ask::AnswerFrom { .. }
+            | Ask::ReadReady { .. }
+            | Ask::SendRange { .. } => unreachable!("not about snapshots"),
         }
     }
 
@@ -350,13 +434,21 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Node<C> {
         let recovered = Recovered { durable: disk.clone(), checkpointed };
         let replica = Group::recover(&config, recovered, clock, &mut effects);
         assert_eq!(replica_is_sound(&replica), Ok(()), "after recovery");
-        let arms = effects.drain().map(|effect| {
-            let Effect::Arm { timer, .. } = effect else { panic!("{effect:?} at the start") };
-            timer
-        });
+        let mut armed = BTreeSet::new();
+        let mut swap = None;
+        for effect in effects.drain() {
+            if let Effect::Arm { timer, .. } = effect {
+                armed.insert(timer);
+            } else if let Effect::Ask(Ask::Install { mark }) = effect {
+                swap = Some(mark);
+            } else {
+                panic!("{effect:?} at the start");
+            }
+        }
         Self {
-            armed: arms.collect(),
             clock,
+            armed,
+            swap,
             config,
             replica,
             memory: disk.log.clone(),
@@ -368,6 +460,15 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Node<C> {
             checkpointed,
             promised: BTreeMap::new(),
             reads: Vec::new(),
+            staged: Vec::new(),
+            last_staged: None,
         }
+    }
+}
+
+fn command<C: Clone>(payload: &Payload<C>) -> Option<C> {
+    match payload {
+        Payload::Command(command) => Some(command.clone()),
+        Payload::NoOp | Payload::Members(_) => None,
     }
 }
