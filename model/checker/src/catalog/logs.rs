@@ -47,8 +47,8 @@ pub(super) fn membership() -> Vec<Entry> {
     };
     let trap = "whether the other of two can go on; the last term and command in reserve";
     vec![
-        entry("join", "a replica joins, then another leaves", join, 0, &ONE_TERM, 22_049),
-        entry("leave", "two of four leave, if elections let them", leave, 0, &NO_COMMIT, 97_406),
+        entry("join", "a replica joins, then another leaves", join, 0, &ONE_TERM, 43_983),
+        entry("leave", "two of four leave, if elections let them", leave, 0, &NO_COMMIT, 193_222),
         entry("shrink", "two of three leave, one by one", shrink, 1, &NO_CONFLICT, 62_257),
         Entry {
             goal: Some(Goal { name: "PROGRESS-1", reached: is_good, judged: is_within_bounds }),
@@ -82,7 +82,7 @@ pub(super) fn snapshots() -> Vec<Entry> {
             1,
             Fsync::Immediate,
             &ONE_TERM_OF_TWO,
-            27_568,
+            55_328,
         ),
         entry(
             "snapshot-slow",
@@ -91,7 +91,7 @@ pub(super) fn snapshots() -> Vec<Entry> {
             0,
             OWN_STEP,
             &SLOW_TERM_OF_TWO,
-            36_345,
+            72_783,
         ),
     ]
 }

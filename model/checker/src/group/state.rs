@@ -138,7 +138,8 @@ pub(super) fn send(
     }
     let at = part as usize;
     let content = commands.get(at).copied().into_iter().collect();
-    let last = at + 1 >= commands.len();
+    // An empty part ends it, so that every state has several.
+    let last = at >= commands.len();
     out.sends.push((to, Message::SnapshotPart { term, mark, part, last, content }));
 }
 
@@ -193,12 +194,20 @@ pub(super) fn properties() -> Vec<Property<GroupProtocol>> {
             })
         }),
         always("SNAPSHOT-3", |_, it| {
-            let Some(leader) = super::members::current_leader(it) else { return true };
-            let holds_state = leader.machine.members().storage_voters();
-            let ends = holds_state.iter().map(|id| it.nodes[usize::from(id.0)].disk.log.last());
-            let first_end = ends.min().unwrap_or_default();
-            let votes = |node: &&&Node<GroupProtocol>| leader.machine.voters().contains(node.id);
-            it.nodes.iter().filter(votes).all(|node| node.disk.log.start().index <= first_end)
+            // Whoever came later holds in its log what its storage lacks.
+            let votes = |node: &&&Node<GroupProtocol>| {
+                let members = node.machine.first_members();
+                members.storage_voters().contains(node.id)
+            };
+            let stored = it.nodes.iter().filter(votes).map(|node| node.host.storage.stored.0);
+            let floor = stored.min().unwrap_or_default();
+            it.nodes.iter().filter(votes).all(|node| node.disk.log.start().index <= floor)
+        }),
+        always("SNAPSHOT-4", |_, it| {
+            it.nodes.iter().all(|node| {
+                let waits = node.machine.is_installing() && node.pending.is_empty();
+                !waits || node.host.storage.swap.is_some()
+            })
         }),
         sometimes("a log was trimmed", |_, it| {
             it.nodes.iter().any(|node| node.disk.log.start().index > LogIndex::ZERO)
@@ -206,7 +215,7 @@ pub(super) fn properties() -> Vec<Property<GroupProtocol>> {
         sometimes("a snapshot was installed, and its replica takes part", |_, it| {
             it.nodes.iter().any(|node| {
                 let (begins, first) = (node.disk.log.start(), it.ghost.committed.first());
-                let entered = !node.machine.first_voters().contains(node.id);
+                let entered = !node.machine.first_members().voters.contains(node.id);
                 let in_effect = node.machine.voters().contains(node.id);
                 entered && in_effect && begins.index > LogIndex::ZERO && first.is_some()
             })

@@ -34,7 +34,11 @@ fn entry(name: &str) -> Entry {
 #[test]
 fn counts_what_stateright_counts() {
     let mut beside = 0;
-    for entry in catalog::quick().into_iter().filter(|entry| entry.name != "traps") {
+    for entry in catalog::quick() {
+        // A search for traps has its own count.
+        if entry.properties() == ["PROGRESS-1"] {
+            continue;
+        }
         if entry.pinned > PINNED_MAX {
             continue;
         }

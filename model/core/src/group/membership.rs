@@ -136,10 +136,10 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
         self.members().storage_voters()
     }
 
-    /// The voters of the first configuration.
+    /// The configuration of a group whose log holds none.
     #[must_use]
-    pub fn first_voters(&self) -> ReplicaSet {
-        self.config.first_members().voters
+    pub fn first_members(&self) -> Membership {
+        self.config.first_members()
     }
 
     /// Where the newest configuration is; 0 if it is the first one.

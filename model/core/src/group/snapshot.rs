@@ -30,6 +30,8 @@
 //!   staged there, ends.
 //! * `SNAPSHOT-2` what a replica's state holds is what the committed entries up to there say.
 //! * `SNAPSHOT-3` no voter's log begins above the checkpoint of a storage replica that votes.
+//! * `SNAPSHOT-4` a log that durably begins with a snapshot has asked for its state, also after a
+//!   crash.
 
 use super::{Ask, Flow, Group, Membership, Message, Rename, Role, Write};
 use crate::ids::{IoNumber, LogEnd, LogIndex, ReplicaId, Term};
