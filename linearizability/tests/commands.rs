@@ -256,6 +256,36 @@ fn reports_name_every_file() {
 }
 
 #[test]
+fn a_stream_is_judged_as_it_comes() {
+    let directory = Directory::new();
+    let operations =
+        [r#""f":"write","value":1"#, r#""f":"write","value":2"#, r#"1|"f":"read">"value":1"#];
+    // Known once nothing can have been invoked at the time of the return any more.
+    let later = [&operations[..], &[r#""f":"write","value":3"#]].concat();
+    let stale = history(&later) + "this is never read\n";
+    let legal = directory.file("legal", &history(&operations[..2]));
+    let stale = directory.file("stale", &stale);
+    let broken = directory.file("broken", &(history(&operations[..2]) + "no line\n"));
+    let watch = |more: &[&str], file: &str| {
+        let output = lincheck(&[&["watch", "--model", "register"], more, &[file]].concat());
+        (output.status.code().unwrap(), text(&output.stdout) + &text(&output.stderr))
+    };
+    assert_eq!(watch(&[], &legal), (0, format!("{legal}  register  4 events  legal\n")));
+    let (code, told) = watch(&[], &stale);
+    let expected = "nothing survives the return of line 5 (key 0, which could only hold 2)\n";
+    assert!(code == 1 && told.contains("illegal") && told.ends_with(expected), "{told}");
+    let expected = "legal, if nothing of unknown outcome takes effect after 1.5 s\n";
+    let (code, told) = watch(&["--unknown-expires", "1.5"], &legal);
+    assert!(code == 0 && told.ends_with(expected), "{told}");
+    let (code, told) = watch(&[], &broken);
+    assert!(
+        code == 2 && told.starts_with(&format!("error: {broken}: line 5: malformed")),
+        "{told}"
+    );
+    assert_eq!(lincheck(&["watch", "--model", "versioned", &legal]).status.code(), Some(2));
+}
+
+#[test]
 fn a_ci_job_passes_only_with_legal_histories() {
     let directory = Directory::new();
     let histories = directory.path("histories");

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 
 use lincheck::Token;
 use lincheck::levels::transactions::{
-    Anomaly, AnomalyClass, Ending, ListOperation, Observed, RealTime, Verdict, VersionedOperation,
-    check_inferred, list_append, read_write,
+    Access, Action, Anomaly, AnomalyClass, Ending, ListOperation, Observed, RealTime, Transactions,
+    Verdict, VersionedOperation, check_inferred, list_append, read_write,
 };
 use random::Random;
 
@@ -291,4 +291,46 @@ fn versioned_values_agree_with_trying_every_order() {
     println!("{illegal} illegal of {}, {undecided} undecided", cases());
     assert!(illegal >= cases() * 3 / 10 && illegal <= cases() * 7 / 10, "{illegal}");
     assert!(undecided <= cases() / 100, "{undecided}");
+}
+
+/// Transactions one after the other, all at the same time; keys, versions, and what was done.
+fn transactions(accesses: &[&[(u32, u64, Action)]]) -> Transactions {
+    let mut transactions = Transactions::default();
+    for (line, accesses) in (0..).zip(accesses) {
+        let access = |&(key, version, action)| Access { version, key, action };
+        transactions.push((line, line), (1, 2), accesses.iter().map(access));
+    }
+    transactions
+}
+
+#[test]
+fn the_worst_class_is_told_by_a_shortest_cycle() {
+    use Action::{Read, Write};
+    // Three write in a circle, and two; the two also read in a circle, which is less bad.
+    let circles = transactions(&[
+        &[(0, 1, Write), (1, 2, Write)],
+        &[(1, 1, Write), (2, 2, Write)],
+        &[(2, 1, Write), (0, 2, Write)],
+        &[(3, 1, Write), (4, 2, Write), (5, 1, Write), (6, 1, Read)],
+        &[(4, 1, Write), (3, 2, Write), (6, 1, Write), (5, 1, Read)],
+    ]);
+    let Verdict::Illegal(found) =
+        lincheck::levels::transactions::check(&circles, RealTime::Ignored)
+    else {
+        panic!("two circles");
+    };
+    assert_eq!((found[0].class, found[0].evidence.len()), (AnomalyClass::G0, 2), "{found:?}");
+    assert_eq!(found[0].transactions().len(), 2);
+    // A cycle of four reads that are overwritten: none is shorter.
+    let skew = transactions(&[
+        &[(0, 0, Read), (1, 1, Write)],
+        &[(1, 0, Read), (2, 1, Write)],
+        &[(2, 0, Read), (3, 1, Write)],
+        &[(3, 0, Read), (0, 1, Write)],
+    ]);
+    let Verdict::Illegal(found) = lincheck::levels::transactions::check(&skew, RealTime::Ignored)
+    else {
+        panic!("write skew");
+    };
+    assert_eq!((found[0].class, found[0].evidence.len()), (AnomalyClass::G2, 4), "{found:?}");
 }

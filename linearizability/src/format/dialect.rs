@@ -128,7 +128,8 @@ pub fn read_with<D: Dialect>(
         }
         Entry::Event(record) => {
             events += 1;
-            let event = event(dialect, &record, &mut names, &builder)?;
+            let open = builder.open(record.process).map(|open| (&open.action, open.index));
+            let event = event(dialect, &record, &mut names, open)?;
             Ok(builder.event(record.process, record.time, line, event)?)
         }
     })?;
@@ -139,18 +140,22 @@ pub fn read_with<D: Dialect>(
     Ok(Document { operations: builder.finish(), names, faults })
 }
 
-fn event<D: Dialect>(
+/// What an event means to a model; `open` is what its process asked and has no answer to, and the
+/// line that invoked it.
+///
+/// # Errors
+/// If the model has no such operation, or a value is wrong.
+pub fn event<D: Dialect>(
     dialect: &D,
     record: &Record,
     names: &mut Names,
-    builder: &Builder<D::Action>,
+    open: Option<(&D::Action, usize)>,
 ) -> Result<Event<D::Action>, Problem> {
     if record.kind == Kind::Invoke {
         return Ok(Event::Invoke(dialect.invoked(record, names)?));
     }
-    // The builder refuses what ends nothing.
-    let Some(open) = builder.open(record.process) else { return Ok(Event::Unknown) };
-    let (asked, line) = (&open.action, open.index);
+    // Whoever takes the events refuses what ends nothing.
+    let Some((asked, line)) = open else { return Ok(Event::Unknown) };
     let mismatch = |field, found: String, invoked: String| {
         Err(Problem::Mismatch { field, found, line, invoked })
     };

@@ -34,7 +34,11 @@ pub fn read(
     Ok(())
 }
 
-fn entry(content: &str) -> Result<Entry, Problem> {
+/// Reads one line.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn entry(content: &str) -> Result<Entry, Problem> {
     let object = match serde_json::from_str(content) {
         Ok(Json::Object(object)) => object,
         Ok(_) => return Err(Problem::Syntax("not a JSON object".to_owned())),

@@ -8,6 +8,7 @@ mod output;
 mod process;
 mod report;
 mod subject;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -56,6 +57,13 @@ Examples:
 
 Exit codes: 0 written, 2 unusable arguments, or no place for the violation.";
 
+const WATCH_EXAMPLES: &str = "\
+Examples:
+  your-workload --print-events | lincheck watch --model item --unknown-expires 60
+  tail -f history.jsonl | lincheck watch --model register
+
+Stops at the first operation that no order allows. Exit codes: as for check.";
+
 #[derive(Subcommand)]
 enum Command {
     /// Decide histories and print one line for each, with a counterexample for the illegal ones
@@ -64,6 +72,9 @@ enum Command {
     /// Decide histories and print the evidence for either verdict
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(check::Explain),
+    /// Decide a history while it is being recorded, in memory that does not grow with it
+    #[command(after_help = WATCH_EXAMPLES)]
+    Watch(watch::Watch),
     /// Write a history in another format
     #[command(after_help = CONVERT_EXAMPLES)]
     Convert(convert::Convert),
@@ -76,6 +87,7 @@ fn main() -> ExitCode {
     ExitCode::from(match CommandLine::parse().command {
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => check::explain(&arguments),
+        Command::Watch(arguments) => watch::run(&arguments),
         Command::Convert(arguments) => convert::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
     })
