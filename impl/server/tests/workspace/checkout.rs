@@ -60,7 +60,10 @@ fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
         let path = entry.expect("the checkout can be read").path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if !path.is_dir() {
-            paths.push(path);
+            // In a linked work tree this is a file that names the place of the repository.
+            if name != ".git" {
+                paths.push(path);
+            }
         } else if is_ours(name) {
             collect(&path, paths);
         }
