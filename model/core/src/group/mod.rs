@@ -20,8 +20,8 @@
 //!   [`Message::NewerTerm`].
 //! * Read-index rounds are their own pair of messages, and answered without waiting for a disk.
 //!
-//! Not there yet: sessions, log replicas. A
-//! deposed leader answers *unknown* for writes whose fate it does not know.
+//! Not there yet: log replicas. Sessions are functions of the applied state ([`session`]) and no
+//! part of the machine. A deposed leader answers *unknown* for writes whose fate it does not know.
 //!
 //! Invariants (checked by [`invariant`], in the model and in the server's debug build):
 //! * `ELECTION-1` at most one leader per term.
@@ -48,6 +48,7 @@ mod message;
 mod pre_vote;
 mod read_index;
 mod replication;
+pub mod session;
 mod snapshot;
 mod symmetry;
 #[cfg(test)]
