@@ -4,8 +4,9 @@
 //! it says so, with the new number, in the same commit.
 
 mod logs;
+mod timed;
 
-use crate::group::{GroupProtocol, Members};
+use crate::group::{GroupProtocol, Members, Timed};
 use crate::node::Fsync;
 use crate::protocol::{Bounded, Kind, Protocol};
 use crate::search::{self, Options, Progress, Report};
@@ -50,6 +51,7 @@ const fn group(terms: u64, commands: u8) -> GroupProtocol {
         inflight_entries_max: 1,
         members: Members::FIXED,
         trim: Trim::Never,
+        time: Timed::OFF,
     }
 }
 
@@ -82,7 +84,7 @@ const CALM_ONE_TERM: [&str; 7] = [
 /// The models of the `quick` tier, in the order in which they are run.
 #[must_use]
 pub fn quick() -> Vec<Entry> {
-    [with_slow_disks(), with_calm_disks(), logs::membership(), logs::snapshots()]
+    [with_slow_disks(), with_calm_disks(), logs::membership(), logs::snapshots(), timed::quick()]
         .into_iter()
         .flatten()
         .collect()
@@ -281,6 +283,7 @@ impl<P: Bounded> Entry<P> {
         options: Options,
         progress: &mut dyn FnMut(Progress),
     ) -> Report {
+        let property = property.or(self.expected);
         if let Some(goal) = &self.goal {
             return trap::check(self.name, &self.world(), goal, options.time_limit, progress);
         }

@@ -8,9 +8,9 @@
 //! * **Free.** Time passes in steps in which each clock advances by 1 or by more, and otherwise
 //!   nothing is known about it: messages and timers take as long as they like. For what must hold
 //!   however slow anything is, as long as the *rates* of clocks are bounded.
-//! * **Prompt.** Clocks agree, messages arrive and timers fire on time: time passes only when
-//!   nothing is on its way and no timer is due, and a message arrives once. For what must hold when
-//!   all is well but the links that are cut.
+//! * **Prompt.** Clocks agree, messages arrive and timers fire on time: what is said arrives, once
+//!   and in one order, before anything else happens, and time passes only when no timer is due. For
+//!   what must hold when all is well but the links that are cut.
 
 use ringleader_core::ids::Tick;
 

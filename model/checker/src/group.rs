@@ -1,17 +1,22 @@
 //! The replication group in a world: what its clients do, what it must keep, what may be forgotten.
 
+mod describe;
 mod members;
 mod state;
+mod timed;
 
 pub use members::Members;
 pub(crate) use members::{is_changed, is_settled};
+pub use timed::{Timed, a_majority_is_led, could_be_led};
 
+use crate::clock::Clocks;
 use crate::history::{History, Moment, Value};
 use crate::node::{MARK_LOST_WRITE, Node, Outbox};
 use crate::protocol::{Bounded, Kind, Property, Protocol, Snapshot};
+use describe::{describe_entry, describe_message};
 use ringleader_core::group::{
     self, AnnounceCommit, Answer, Ask, AtElection, Config, Group, Log, Message, Payload, Rename,
-    Request, Timer, Timing, Told, Trim, invariant,
+    Request, Timer, Told, Trim, invariant,
 };
 use ringleader_core::ids::{LogEnd, LogIndex, ReplicaId, RequestId, Term, Tick};
 use ringleader_core::machine::{Effects, Input, Machine};
@@ -19,6 +24,9 @@ use ringleader_core::quorum::ReplicaSet;
 
 /// Requests to read are numbered from here, those to write from 1.
 const FIRST_READ: u64 = 100;
+const EVERYTHING_APPLIED: &str = "every command is committed and applied everywhere";
+/// Who leads at first, where links are cut.
+const FIRST_LEADER: ReplicaId = ReplicaId(0);
 
 /// The replication group within bounds.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,6 +56,8 @@ pub struct GroupProtocol {
     pub members: Members,
     /// Where logs may begin.
     pub trim: Trim,
+    /// What a world about time adds.
+    pub time: Timed,
 }
 
 /// What a node's host keeps for its machine.
@@ -79,6 +89,17 @@ pub enum Event {
     AskedToRead,
     /// An operator asked for a change of the group.
     AskedToChange,
+    /// A client asked for an eventual read.
+    AskedToPeek,
+    /// An eventual read was answered.
+    Peeked {
+        /// With what.
+        value: Option<Value>,
+        /// By the leader, as far as it knows.
+        leads: bool,
+    },
+    /// A host asked for another leader.
+    AskedToTransfer,
     /// A leader ended a request without the state machine.
     Ended(RequestId, Answer),
 }
@@ -96,6 +117,14 @@ pub struct Ghost {
     pub changes: u8,
     /// A write was answered that nobody had committed.
     pub answered_uncommitted: bool,
+    /// Eventual reads asked for so far.
+    pub peeks: u8,
+    /// Transfers asked for so far.
+    pub transfers: u8,
+    /// An eventual read returned what nobody had committed.
+    pub peeked_uncommitted: bool,
+    /// An eventual read returned something at a replica that does not lead.
+    pub peeked_at_a_follower: bool,
     /// What clients saw.
     pub history: History,
 }
@@ -155,13 +184,13 @@ impl Protocol for GroupProtocol {
         Config {
             id,
             voters: self.first_voters(),
-            election_timeout: Tick(0),
-            heartbeat_interval: Tick(0),
+            election_timeout: self.time.election_timeout,
+            heartbeat_interval: Tick(u64::from(self.time.clocks.is_prompt())),
             append_entries_max: self.append_entries_max,
             inflight_entries_max: self.inflight_entries_max,
             at_election: self.at_election,
             announce_commit: self.announce_commit,
-            timing: Timing::default(),
+            timing: self.time.timing,
             trim: self.trim,
         }
     }
@@ -199,6 +228,7 @@ impl Protocol for GroupProtocol {
 
     fn after_step(&self, before: &Group<Value>, node: &Node<Self>, out: &mut Outbox<Self>) {
         let after = &node.machine;
+        timed::watch(self, (before, after), out);
         if let Err(broken) = invariant::replica_is_sound(after) {
             out.violate(broken);
         }
@@ -248,7 +278,9 @@ impl Protocol for GroupProtocol {
         message: &Message<Value>,
     ) -> Option<&'static str> {
         let durable = invariant::promise_is_durable(&from.disk, to, message);
-        (!durable).then_some("ELECTION-2: a promise is durable before anybody can see it")
+        let broken =
+            (!durable).then_some("ELECTION-2: a promise is durable before anybody can see it");
+        broken.or_else(|| timed::on_send(from, to, message))
     }
 
     fn remember(&self, ghost: &mut Ghost, _: ReplicaId, event: &Event) {
@@ -256,6 +288,16 @@ impl Protocol for GroupProtocol {
             Event::AskedToWrite => ghost.commands += 1,
             Event::AskedToRead => ghost.reads += 1,
             Event::AskedToChange => ghost.changes += 1,
+            Event::AskedToPeek => ghost.peeks += 1,
+            Event::AskedToTransfer => ghost.transfers += 1,
+            Event::Peeked { value, leads } => {
+                let committed = |value: Value| {
+                    let command = Payload::Command(value);
+                    ghost.committed.iter().any(|it| it.entry.payload == command)
+                };
+                ghost.peeked_uncommitted |= value.is_some_and(|value| !committed(value));
+                ghost.peeked_at_a_follower |= value.is_some() && !leads;
+            }
             Event::Client(moment) => {
                 if self.reads > 0 {
                     ghost.history.push(*moment);
@@ -277,8 +319,8 @@ impl Protocol for GroupProtocol {
 
     fn may_fire(&self, machine: &Group<Value>, timer: Timer) -> bool {
         match timer {
-            Timer::Election => !machine.is_leader() && machine.term().0 < self.terms,
-            Timer::Heartbeat => self.heartbeats && machine.is_leader(),
+            Timer::Election => !machine.is_leader() && timed::may_campaign(self, machine),
+            Timer::Heartbeat => machine.is_leader() && timed::may_beat(self, machine),
             Timer::Quorum | Timer::Transfer => machine.is_leader(),
         }
     }
@@ -287,18 +329,19 @@ impl Protocol for GroupProtocol {
         let mut requests = Vec::new();
         if node.machine.is_leader() {
             let first = ghost.commands + 1;
-            if first <= self.commands {
+            if first <= self.commands && timed::is_its_turn(self, &node.machine, first) {
                 requests.push((RequestId(u64::from(first)), Request::Write(first)));
             }
             for last in first + 1..=self.commands.min(ghost.commands + self.commands_together) {
                 let together = Request::WriteAll((first..=last).collect());
                 requests.push((RequestId(u64::from(first)), together));
             }
-            if ghost.reads < self.reads {
+            if ghost.reads < self.reads && timed::is_its_turn(self, &node.machine, 1) {
                 requests.push((RequestId(FIRST_READ + u64::from(ghost.reads)), Request::Read));
             }
         }
         requests.extend(members::requests(self, ghost, node));
+        requests.extend(timed::requests(self, (ghost.peeks, ghost.transfers), node));
         requests
     }
 
@@ -311,10 +354,9 @@ impl Protocol for GroupProtocol {
                 let ids = (id.0..).map(RequestId);
                 ids.zip(values).flat_map(|(id, &value)| asked(id, value)).collect()
             }
-            Request::Read | Request::ReadEventual => {
-                vec![Event::AskedToRead, Event::Client(Moment::ReadInvoked(id))]
-            }
-            Request::Transfer { .. } => Vec::new(),
+            Request::Read => vec![Event::AskedToRead, Event::Client(Moment::ReadInvoked(id))],
+            Request::ReadEventual => vec![Event::AskedToPeek],
+            Request::Transfer { .. } => vec![Event::AskedToTransfer],
             Request::Change(_) => members::invoked(),
         }
     }
@@ -391,16 +433,62 @@ impl Protocol for GroupProtocol {
         }
     }
 
+    fn clocks(&self) -> Clocks {
+        self.time.clocks
+    }
+
+    /// A follower's clock only ends what it promised, and a promise only makes it ignore what the
+    /// network may lose anyway: ending it sooner adds to what may happen.
+    fn may_be_slow(&self, node: &Node<Self>) -> bool {
+        self.time.every_rate || node.machine.is_leader()
+    }
+
+    /// Only who may be reading alone is worth a pause.
+    fn may_pause(&self, node: &Node<Self>) -> bool {
+        node.machine.holds_lease(node.now())
+    }
+
+    fn cuts_links(&self) -> bool {
+        self.time.cuts
+    }
+
+    /// While all is well with the first leader: links to followers between its first entry and its
+    /// first heartbeat, links to itself at any time.
+    fn may_cut(&self, node: &Node<Self>) -> bool {
+        let machine = &node.machine;
+        let early = machine.is_leader() || machine.commit() == LogIndex::ZERO;
+        machine.leader() == Some(FIRST_LEADER) && early
+    }
+
+    fn rename_request(
+        &self,
+        request: &Request<Value>,
+        name: &dyn Fn(ReplicaId) -> ReplicaId,
+    ) -> Request<Value> {
+        match request {
+            Request::Transfer { to } => Request::Transfer { to: name(*to) },
+            // Where members change, names matter: nobody is renamed.
+            Request::Change(_)
+            | Request::Write(_)
+            | Request::WriteAll(_)
+            | Request::Read
+            | Request::ReadEventual => request.clone(),
+        }
+    }
+
     fn is_hearsay(&self, message: &Message<Value>) -> bool {
-        matches!(message, Message::NewerTerm { .. })
+        !self.time.clocks.is_prompt() && matches!(message, Message::NewerTerm { .. })
     }
 
     /// Stands for [`Message::NewerTerm`], whose only effect is that its receiver learns of a
     /// durable term. More than the protocol does: it may be learned without having asked.
     fn hearsay(&self, from: &Node<Self>, to: &Node<Self>) -> Option<Message<Value>> {
-        let acts_on_term = to.machine.is_leader() || to.machine.is_candidate();
+        let machine = &to.machine;
+        let acts_on_term = machine.is_leader() || machine.is_candidate() || machine.is_asking();
+        let hearsay = !self.time.clocks.is_prompt();
         let term = from.disk.term;
-        (acts_on_term && term > to.machine.term()).then_some(Message::NewerTerm { term })
+        let learns = hearsay && acts_on_term && term > machine.term();
+        learns.then_some(Message::NewerTerm { term })
     }
 
     fn rename(&self, node: &Node<Self>, name: &dyn Fn(ReplicaId) -> ReplicaId) -> Node<Self> {
@@ -467,6 +555,7 @@ impl Protocol for GroupProtocol {
             always("ANSWER-1", |_, it| !it.ghost.answered_uncommitted),
             always("MACHINE", |_, it| {
                 let named = ["ELECTION-2", "COMMIT-3", "APPLY-1", "MEMBER", "SNAPSHOT"];
+                let named: Vec<_> = named.into_iter().chain(timed::NAMES).collect();
                 unbroken(it, |name| !named.iter().any(|it| name.starts_with(it)))
             }),
             sometimes("a leader in the last term", |protocol, it| {
@@ -475,7 +564,7 @@ impl Protocol for GroupProtocol {
                 };
                 it.nodes.iter().any(last)
             }),
-            sometimes("every command is committed and applied everywhere", |protocol, it| {
+            sometimes(EVERYTHING_APPLIED, |protocol, it| {
                 let everything = LogIndex(u64::from(protocol.commands));
                 it.nodes.iter().all(|node| node.machine.applying() >= everything)
             }),
@@ -504,6 +593,11 @@ impl Protocol for GroupProtocol {
                 it.ghost.history.read_something()
             }));
         }
+        properties.extend(timed::properties(self));
+        if self.time.in_turn {
+            // Nobody leads on to announce the last commit.
+            properties.retain(|it| it.name != EVERYTHING_APPLIED);
+        }
         properties
     }
 
@@ -531,6 +625,8 @@ impl Protocol for GroupProtocol {
             Event::AskedToWrite
             | Event::AskedToRead
             | Event::AskedToChange
+            | Event::AskedToPeek
+            | Event::AskedToTransfer
             | Event::Answered(_)
             | Event::Client(Moment::WriteInvoked(..) | Moment::ReadInvoked(_)) => None,
             Event::Client(Moment::WriteReturned(id)) => {
@@ -540,6 +636,10 @@ impl Protocol for GroupProtocol {
                 Some(format!("ANSWER read: {value}"))
             }
             Event::Client(Moment::ReadReturned(_, None)) => Some("ANSWER read: nothing".to_owned()),
+            Event::Peeked { value, .. } => Some(match value {
+                Some(value) => format!("ANSWER eventual read: {value}"),
+                None => "ANSWER eventual read: nothing".to_owned(),
+            }),
             Event::Committed(start, entries) => {
                 Some(format!("COMMIT up to {}", start.0 + entries.len() as u64))
             }
@@ -562,9 +662,10 @@ impl Protocol for GroupProtocol {
 
     fn describe_node(&self, node: &Node<Self>) -> String {
         let machine = &node.machine;
-        let role = match (machine.is_leader(), machine.is_candidate()) {
-            (true, _) => "leader",
-            (_, true) => "candidate",
+        let role = match (machine.is_leader(), machine.is_candidate(), machine.is_asking()) {
+            (true, ..) => "leader",
+            (_, true, _) => "candidate",
+            (_, _, true) => "asking",
             _ => "follower",
         };
         let log = node.intended_disk().log;
@@ -648,7 +749,14 @@ fn answer_reads(node: &mut Node<GroupProtocol>, out: &mut Outbox<GroupProtocol>)
         Some(Payload::Command(value)) => Some(*value),
         Some(Payload::NoOp | Payload::Members(_)) | None => None,
     });
-    let returned = |(id, _)| Event::Client(Moment::ReadReturned(id, value));
+    let leads = node.machine.is_leader();
+    let returned = |(id, _)| {
+        if timed::is_peek(id) {
+            Event::Peeked { value, leads }
+        } else {
+            Event::Client(Moment::ReadReturned(id, value))
+        }
+    };
     out.events.extend(ready.into_iter().map(returned));
 }
 
@@ -669,63 +777,4 @@ fn always(name: &'static str, holds: Predicate) -> Property<GroupProtocol> {
 
 fn sometimes(name: &'static str, holds: Predicate) -> Property<GroupProtocol> {
     Property { name, kind: Kind::Sometimes, holds }
-}
-
-fn describe_entry(entry: &group::Entry<Value>) -> String {
-    match entry.payload {
-        Payload::NoOp => format!("t{}:-", entry.term.0),
-        Payload::Command(value) => format!("t{}:{value}", entry.term.0),
-        Payload::Members(members) => {
-            format!("t{}:{}", entry.term.0, members::describe_members(members))
-        }
-    }
-}
-
-fn describe_end(end: &LogEnd) -> String {
-    if end.index == LogIndex::ZERO {
-        "start".to_owned()
-    } else {
-        format!("{}@t{}", end.index.0, end.term.0)
-    }
-}
-
-fn describe_message(message: &Message<Value>) -> String {
-    match message {
-        Message::RequestVote { term, log_end, by_transfer } => {
-            let told = if *by_transfer { ", told to" } else { "" };
-            format!("RequestVote t{}, log ends {}{told}", term.0, describe_end(log_end))
-        }
-        Message::RequestPreVote { term, poll, log_end } => {
-            format!("RequestPreVote t{} poll {poll}, log ends {}", term.0, describe_end(log_end))
-        }
-        Message::PreVote { term, poll } => format!("PreVote t{} poll {poll}", term.0),
-        Message::TakeOver { term } => format!("TakeOver t{}", term.0),
-        Message::Vote { term } => format!("Vote t{}", term.0),
-        Message::Append { term, prev, entries, commit } => {
-            let entries: Vec<String> = entries.iter().map(describe_entry).collect();
-            let (term, commit) = (term.0, commit.0);
-            format!(
-                "Append t{term} after {} [{}] commit {commit}",
-                describe_end(prev),
-                entries.join(" ")
-            )
-        }
-        Message::Appended { term, matched } => format!("Appended t{} up to {}", term.0, matched.0),
-        Message::Rejected { term, prev, hint } => {
-            format!("Rejected t{} {}, try after {}", term.0, prev.0, hint.0)
-        }
-        Message::Confirm { term, round } => format!("Confirm t{} round {round}", term.0),
-        Message::Confirmed { term, round } => format!("Confirmed t{} round {round}", term.0),
-        Message::NewerTerm { term } => format!("NewerTerm t{}", term.0),
-        Message::Checkpointed { term, index } => format!("Checkpointed t{} {}", term.0, index.0),
-        Message::Trim { term, end } => format!("Trim t{} up to {}", term.0, describe_end(end)),
-        Message::SnapshotPart { term, mark, part, last, content } => {
-            let (term, end) = (term.0, describe_end(&mark.end));
-            let last = if *last { ", the last" } else { "" };
-            format!("SnapshotPart t{term} of {end}, part {part} {content:?}{last}")
-        }
-        Message::Staged { term, end, parts } => {
-            format!("Staged t{} {parts} parts of {}", term.0, end.0)
-        }
-    }
 }

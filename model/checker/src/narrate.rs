@@ -22,7 +22,8 @@ pub fn narrate<P: Protocol>(
     let mut names = 0;
     let mut steps = Vec::new();
     for action in actions {
-        let renamed = world.renamed_action(action, names);
+        let asked = world.renamed_ask((&explored, &told), action, names);
+        let renamed = asked.unwrap_or_else(|| world.renamed_action(action, names));
         steps.push(tell(world, &told, &renamed));
         let next = world.successor(&explored, action).unwrap_or_else(|| explored.clone());
         let (representative, permutation) = world.representative(&next);

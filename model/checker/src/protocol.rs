@@ -97,6 +97,11 @@ pub trait Protocol: Explored + Ord {
     fn clocks(&self) -> Clocks {
         Clocks::Off
     }
+    /// Whether this node's clock may be slow now. If not, it is always fast: allowed where running
+    /// ahead only adds to what may happen.
+    fn may_be_slow(&self, _node: &Node<Self>) -> bool {
+        true
+    }
     /// Whether this node may be paused now, if any may.
     fn may_pause(&self, _node: &Node<Self>) -> bool {
         true
@@ -104,6 +109,10 @@ pub trait Protocol: Explored + Ord {
     /// Whether links may be cut, each direction by itself, and for good.
     fn cuts_links(&self) -> bool {
         false
+    }
+    /// Whether links to this node may be cut now, if any may.
+    fn may_cut(&self, _node: &Node<Self>) -> bool {
+        true
     }
     /// What clients may ask this node now, within the bounds. Asking is remembered by
     /// [`Protocol::invoked`].
@@ -113,6 +122,14 @@ pub trait Protocol: Explored + Ord {
         _node: &Node<Self>,
     ) -> Vec<(RequestId, <Self::Machine as Machine>::Request)> {
         Vec::new()
+    }
+    /// The same request with every replica that it mentions renamed.
+    fn rename_request(
+        &self,
+        request: &<Self::Machine as Machine>::Request,
+        _name: &dyn Fn(ReplicaId) -> ReplicaId,
+    ) -> <Self::Machine as Machine>::Request {
+        request.clone()
     }
     /// The events of having asked.
     fn invoked(

@@ -455,6 +455,16 @@ impl<P: Protocol> World<P> {
         Ok((next.nodes != state.nodes).then_some(next))
     }
 
+    /// The ways in which time may pass.
+    fn passings(&self, state: &State) -> impl Iterator<Item = Action> {
+        let clocks = self.protocol.clocks();
+        let ways = if self.may_pass(state) { clocks.ways(self.protocol.nodes()) } else { 0 };
+        let is_fast = |node: &&Node<P>| ways > 1 && !self.protocol.may_be_slow(node);
+        let fast = self.nodes_of(state).into_iter().filter(is_fast);
+        let fast: u8 = fast.map(|node| 1 << node.id.0).sum();
+        (0..ways).filter(move |way| way & fast == fast).map(Action::Pass)
+    }
+
     /// Whether time may pass: where it is prompt, nothing else may be due.
     fn may_pass(&self, state: &State) -> bool {
         let is_idle = |node: &&Node<P>| {
@@ -462,9 +472,7 @@ impl<P: Protocol> World<P> {
             let is_due = due.any(|timer| self.protocol.may_fire(&node.machine, timer));
             node.pending.is_empty() && !is_due
         };
-        let silent = state.links == [EMPTY; LINKS_MAX];
-        let idle = || silent && self.nodes_of(state).iter().all(is_idle);
-        !self.protocol.clocks().is_prompt() || idle()
+        !self.protocol.clocks().is_prompt() || self.nodes_of(state).iter().all(is_idle)
     }
 
     /// What a node may do or suffer because of time and cuts, by itself.
@@ -473,7 +481,8 @@ impl<P: Protocol> World<P> {
         if node.may_pause() && self.protocol.may_pause(node) {
             actions.push(Action::Pause(id));
         }
-        if self.protocol.cuts_links() && node.deaf_to().size() == 0 {
+        let may_cut = self.protocol.cuts_links() && node.deaf_to().size() == 0;
+        if may_cut && self.protocol.may_cut(node) {
             let others = (1_u8..1 << count).filter(|from| from & 1 << id == 0);
             actions.extend(others.map(|from| Action::Cut(id, from)));
         }

@@ -127,10 +127,16 @@ impl<P: Protocol> World<P> {
     ) {
         let deliveries = self.deliveries(&state.links);
         let deliver = |(from, to, message)| Action::Deliver { from, to, message };
+        if self.protocol.clocks().is_prompt() && state.links != [EMPTY; LINKS_MAX] {
+            // What was said arrives, in one order, before anything else happens.
+            let first = deliveries.min_by_key(|&(from, to, it)| (to, from, self.messages.get(it)));
+            actions.extend(first.map(deliver));
+            return;
+        }
         actions.extend(deliveries.map(deliver));
         let count = self.protocol.nodes();
-        if self.protocol.clocks() != Clocks::Off && self.may_pass(state) {
-            actions.extend((0..self.protocol.clocks().ways(count)).map(Action::Pass));
+        if self.protocol.clocks() != Clocks::Off {
+            actions.extend(self.passings(state));
         }
         for id in 0..count {
             let number = state.nodes[usize::from(id)];

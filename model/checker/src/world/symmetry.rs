@@ -12,6 +12,7 @@ use super::explore::{Desk, Unnumbered};
 use super::{
     Action, EMPTY, LINKS_MAX, Links, NOBODY, NODES_MAX, Numbers, State, World, link, renamed_mask,
 };
+use crate::node::Stimulus;
 use crate::permutation::Permutations;
 use crate::protocol::Protocol;
 use ringleader_core::ids::ReplicaId;
@@ -120,6 +121,27 @@ impl<P: Protocol> World<P> {
     /// The permutations of the replicas' names.
     pub(crate) fn permutations(&self) -> &Permutations {
         &self.permutations
+    }
+
+    /// The action of the state `renamed` that asks what `action` asks in `state`. Requests may
+    /// mention replicas, and so stand in another order under other names.
+    pub(crate) fn renamed_ask(
+        &self,
+        (state, renamed): (&State, &State),
+        action: &Action,
+        permutation: usize,
+    ) -> Option<Action> {
+        let (id, Stimulus::Request { id: name, request }) = self.stimulus(state, action)? else {
+            return None;
+        };
+        let names = self.permutations.get(permutation);
+        let new_name = |id: ReplicaId| ReplicaId(names[usize::from(id.0)]);
+        let wanted = (name, self.protocol.rename_request(&request, &new_name));
+        let id = new_name(id).0;
+        let node = self.nodes.get(renamed.nodes[usize::from(id)]);
+        let requests = self.protocol.requests(self.ghosts.get(renamed.ghost), node);
+        let nth = requests.iter().position(|request| *request == wanted)?;
+        Some(Action::Ask(id, u8::try_from(nth).ok()?))
     }
 
     /// The same action under other names.

@@ -375,6 +375,12 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
         effects.push(Effect::Halt { invariant });
     }
 
+    /// Who this replica is.
+    #[must_use]
+    pub fn id(&self) -> ReplicaId {
+        self.config.id
+    }
+
     /// The current term.
     #[must_use]
     pub fn term(&self) -> Term {
