@@ -30,7 +30,8 @@ pub struct CheckedModel {
     pub depth: u64,
     /// How long it took.
     pub seconds: f64,
-    /// `holds`, `violated` or `incomplete`.
+    /// `holds`, `violated` or `incomplete`; `refuted` is the violation of what this model is there
+    /// to refute.
     pub verdict: String,
     /// The property that is violated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -45,7 +46,7 @@ impl CheckedModel {
     #[must_use]
     pub fn row(&self) -> Row {
         let verdict = match self.verdict.as_str() {
-            "holds" => Verdict::Holds,
+            "holds" | "refuted" => Verdict::Holds,
             "violated" => Verdict::Violated,
             _ => Verdict::Void,
         };
@@ -57,7 +58,8 @@ impl CheckedModel {
             self.bounds
         );
         if let Some(property) = &self.property {
-            detail = format!("{property} is {}; {detail}", self.verdict);
+            let must = if self.verdict == "refuted" { ", as it must be" } else { "" };
+            detail = format!("{property} is {}{must}; {detail}", self.verdict);
         } else if verdict == Verdict::Void {
             detail = format!("{}; {detail}", self.verdict);
         }
@@ -249,7 +251,9 @@ mod tests {
             {"name":"reads","bounds":"quick","states":7,"depth":3,"seconds":0.1,
              "verdict":"violated","property":"READ-1","trace":"a/b.json"},
             {"name":"deep","bounds":"quick","states":7,"depth":3,"seconds":0.1,
-             "verdict":"incomplete"}]}"#;
+             "verdict":"incomplete"},
+            {"name":"textbook","bounds":"quick","states":7,"depth":3,"seconds":0.1,
+             "verdict":"refuted","property":"LINEARIZABLE"}]}"#;
         let document: CheckDocument = serde_json::from_str(text).unwrap();
         let rows: Vec<Row> = document.models.iter().map(CheckedModel::row).collect();
         assert_eq!(
@@ -263,6 +267,9 @@ mod tests {
         assert_eq!(rows[1].verdict, Verdict::Violated);
         assert!(rows[1].detail.starts_with("READ-1 is violated; "), "{}", rows[1].detail);
         assert_eq!(rows[2].verdict, Verdict::Void);
+        assert_eq!(rows[3].verdict, Verdict::Holds);
+        let told = "LINEARIZABLE is refuted, as it must be; ";
+        assert!(rows[3].detail.starts_with(told), "{}", rows[3].detail);
     }
 
     #[test]
