@@ -1,7 +1,7 @@
 //! Reads histories from files, and writes them.
 //!
 //! A reader ([`json_lines`], [`jepsen_edn`], [`jepsen_log`], [`binary`]) knows how a file is
-//! written, and tells [`Entry`](record::Entry) after entry; a [`Dialect`](dialect::Dialect) knows
+//! written, and tells [`Entry`](record::Entry) after entry; a [`Dialect`] knows
 //! what the names and values mean to a model ([`cells`], [`texts`], [`objects`]). Any reader goes
 //! with any dialect. [`transactions`] are read apart, since theirs are several operations in one.
 //!

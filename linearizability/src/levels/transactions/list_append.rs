@@ -81,7 +81,7 @@ pub struct Ambiguous {
 #[derive(Clone, Debug)]
 pub struct Inferred {
     /// The transactions, each at its position in the input; those that were aborted, or that
-    /// nobody saw, without accesses. [`Transactions::markers`] of our own stand behind them.
+    /// nobody saw, without accesses. `Transactions::markers` of our own stand behind them.
     pub transactions: Transactions,
     /// What is wrong already.
     pub anomalies: Vec<Anomaly>,

@@ -22,7 +22,7 @@
 //! A serial order that explains all reads contains every edge, so a cycle is a violation. And if
 //! there is no cycle, any topological order explains all reads: between the installer of a version
 //! and the installer of the next one stand exactly the readers of that version. So the check is
-//! complete as well, in time linear in the history (plus sorting): the [order] is found by
+//! complete as well, in time linear in the history (plus sorting): the order is found by
 //! executing transactions as soon as all before them are, edges are never stored, and real time
 //! costs one pointer into the transactions sorted by return.
 //!

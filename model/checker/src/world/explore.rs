@@ -1,6 +1,6 @@
 //! A world as the engine explores it: packed states, and what one thread keeps at hand.
 //!
-//! [`World::advance`] is the one place where a step is worked out, for stateright and for the
+//! `World::advance` is the one place where a step is worked out, for stateright and for the
 //! engine. The engine brings a [`Desk`] whose caches spare it the shared tables, and asks for the
 //! fingerprint of the representative before anybody builds it: most states are known already.
 //!

@@ -33,9 +33,9 @@
 //! * `APPLY-1` a replica applies only what is committed and durable in its own log.
 //! * `READ-1` a read returns the effect of every write that was answered before it was asked.
 //! * `READ-2` an eventual read returns what some committed prefix of the log wrote.
-//! * `PREVOTE-1`, `PREVOTE-2` ([`pre_vote`]) peers are asked before a campaign.
-//! * `LEASE-1`, `LEASE-2` ([`lease`]) while a lease holds, nobody leads a later term.
-//! * `TRANSFER-1` ([`transfer`]) a leader gives way only to a peer that holds its whole log.
+//! * `PREVOTE-1`, `PREVOTE-2` (`pre_vote`) peers are asked before a campaign.
+//! * `LEASE-1`, `LEASE-2` (`lease`) while a lease holds, nobody leads a later term.
+//! * `TRANSFER-1` (`transfer`) a leader gives way only to a peer that holds its whole log.
 
 mod config;
 mod disk;
