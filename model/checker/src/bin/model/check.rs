@@ -46,9 +46,9 @@ pub(crate) struct Check {
 enum Tier {
     /// Seconds: what every change is checked against.
     Quick,
-    /// Minutes. No model has such bounds yet.
+    /// Minutes. Not a tier yet: larger models are run by their names.
     Standard,
-    /// Hours. No model has such bounds yet.
+    /// Hours. Not there yet.
     Deep,
 }
 
