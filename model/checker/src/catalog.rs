@@ -35,9 +35,9 @@ pub struct Entry<P: Protocol = GroupProtocol> {
 }
 
 /// Every fsync a step of its own, with at most two on their way on one node.
-const OWN_STEP: Fsync = Fsync::OwnStep { pending_max: 2 };
+pub(crate) const OWN_STEP: Fsync = Fsync::OwnStep { pending_max: 2 };
 
-const fn group(terms: u64, commands: u8) -> GroupProtocol {
+pub(crate) const fn group(terms: u64, commands: u8) -> GroupProtocol {
     GroupProtocol {
         replicas: 3,
         terms,
@@ -55,18 +55,18 @@ const fn group(terms: u64, commands: u8) -> GroupProtocol {
     }
 }
 
-const fn bounds(crashes: u8, fsync: Fsync) -> Bounds {
+pub(crate) const fn bounds(crashes: u8, fsync: Fsync) -> Bounds {
     Bounds { crashes, fsync, collect: true, symmetry: true }
 }
 
 /// Needs a crash.
-const CRASH: &str = "crash";
-const LOST_WRITE: &str = "a crash lost a write on its way";
+pub(crate) const CRASH: &str = "crash";
+pub(crate) const LOST_WRITE: &str = "a crash lost a write on its way";
 /// Need writes that take time.
 const PERSIST: &str = "persist";
 const LATE_LEADER: &str = "an entry was committed before the leader's own write";
 /// Needs two entries at one index.
-const REPLACED: &str = "a follower replaced conflicting entries";
+pub(crate) const REPLACED: &str = "a follower replaced conflicting entries";
 /// What no world without crashes and slow disks reaches.
 const CALM: [&str; 4] = [CRASH, LOST_WRITE, PERSIST, LATE_LEADER];
 const CALM_ONE_ENTRY: [&str; 5] = [CRASH, LOST_WRITE, PERSIST, LATE_LEADER, REPLACED];
@@ -258,6 +258,9 @@ impl<P: Bounded> Entry<P> {
     pub fn describe_bounds(&self) -> String {
         let fsync = match self.bounds.fsync {
             Fsync::OwnStep { pending_max } => format!("own step, {pending_max} pending"),
+            Fsync::OwnStepUntilLastCrash { pending_max } => {
+                format!("own step until the last crash, {pending_max} pending")
+            }
             Fsync::Immediate => "at once".to_owned(),
         };
         let limits = self.protocol.describe_bounds();
@@ -286,6 +289,11 @@ impl<P: Bounded> Entry<P> {
         let property = property.or(self.expected);
         if let Some(goal) = &self.goal {
             return trap::check(self.name, &self.world(), goal, options.time_limit, progress);
+        }
+        let mut options = options;
+        if let Some(at) = &mut options.checkpoint {
+            // What is explored, and for what: a file of another search is refused.
+            at.identity = format!("{}: {}; {property:?}", self.name, self.describe_bounds());
         }
         let make = || {
             let mut world = self.world();

@@ -37,7 +37,9 @@ pub mod search;
 pub mod trap;
 
 pub mod catalog;
+
 pub mod clock;
+pub mod ladder;
 
 pub mod several;
 

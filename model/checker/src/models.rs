@@ -1,11 +1,14 @@
 //! The models of every protocol in one list, whatever their protocol's types are.
 
 use crate::catalog::{self, Entry};
+use crate::ladder;
 use crate::narrate::{ReplayError, Replayed, replay};
 use crate::protocol::Bounded;
 use crate::search::{Options, Progress, Report};
 use crate::{keyspace_catalog, quorum_catalog};
 use ringleader_trace::Trace;
+use stateright::Model;
+use std::net::SocketAddr;
 
 /// A model by name, without its types.
 pub trait Listed {
@@ -38,6 +41,13 @@ pub trait Listed {
     ///
     /// When a step names something that cannot happen there.
     fn replay(&self, trace: &Trace) -> Result<Replayed, ReplayError>;
+    /// Serves stateright's explorer at `address`, states told apart by names, until the process
+    /// ends.
+    ///
+    /// # Panics
+    ///
+    /// If the address cannot be used.
+    fn explore(&self, address: SocketAddr);
 }
 
 impl<P: Bounded> Listed for Entry<P> {
@@ -85,12 +95,16 @@ impl<P: Bounded> Listed for Entry<P> {
     fn replay(&self, trace: &Trace) -> Result<Replayed, ReplayError> {
         replay(&self.world_with_names(), trace)
     }
+
+    fn explore(&self, address: SocketAddr) {
+        let _ = self.world_with_names().checker().serve(address);
+    }
 }
 
 /// Every model that has a name: those that hold, and those that must not.
 #[must_use]
 pub fn all() -> Vec<Box<dyn Listed>> {
-    quick().into_iter().chain(standard()).collect()
+    [quick(), standard(), deep()].into_iter().flatten().collect()
 }
 
 /// The models of the `quick` tier, in the order in which they are run.
@@ -101,10 +115,17 @@ pub fn quick() -> Vec<Box<dyn Listed>> {
     holding.chain(listed(quorum_catalog::refuted())).collect()
 }
 
-/// The models of the `standard` tier.
+/// The models of the `standard` tier: minutes.
 #[must_use]
 pub fn standard() -> Vec<Box<dyn Listed>> {
-    listed(quorum_catalog::standard()).chain(listed(keyspace_catalog::standard())).collect()
+    let others = listed(quorum_catalog::standard()).chain(listed(keyspace_catalog::standard()));
+    others.chain(listed(ladder::standard())).collect()
+}
+
+/// The models of the `deep` tier: hours.
+#[must_use]
+pub fn deep() -> Vec<Box<dyn Listed>> {
+    listed(ladder::deep()).collect()
 }
 
 fn listed<P: Bounded>(entries: Vec<Entry<P>>) -> impl Iterator<Item = Box<dyn Listed>> {

@@ -45,7 +45,7 @@ fn tell<P: Protocol>(world: &World<P>, state: &State, action: &Action) -> Step {
     let Some((id, stimulus)) = world.stimulus(state, action) else { return step };
     let protocol = world.protocol();
     let before = world.nodes_of(state)[usize::from(id.0)];
-    let (after, out) = before.after(protocol, &stimulus, world.bounds().fsync);
+    let (after, out) = before.after(protocol, &stimulus, world.fsync_of(state, action));
     let mut sends: Vec<(Vec<u8>, String)> = Vec::new();
     for (to, message) in &out.sends {
         let text = protocol.describe_message(message);

@@ -67,8 +67,26 @@ pub enum Fsync {
         /// durable within the step that issues it.
         pending_max: usize,
     },
+    /// Likewise while a crash may follow; afterwards within the step that issues it. Nothing can
+    /// be lost any more, and what a write lets go may arrive late as it is.
+    OwnStepUntilLastCrash {
+        /// As above.
+        pending_max: usize,
+    },
     /// Within the step that issued it: crashes lose only what is volatile.
     Immediate,
+}
+
+impl Fsync {
+    /// What holds for a step after which so many crashes may follow.
+    #[must_use]
+    pub fn with_crashes_left(self, crashes: u8) -> Self {
+        match self {
+            Self::OwnStepUntilLastCrash { .. } if crashes == 0 => Self::Immediate,
+            Self::OwnStepUntilLastCrash { pending_max } => Self::OwnStep { pending_max },
+            Self::OwnStep { .. } | Self::Immediate => self,
+        }
+    }
 }
 
 /// Everything that can happen to one node.
@@ -370,7 +388,9 @@ impl<P: Protocol> Node<P> {
             }
         }
         let pending_max = match fsync {
-            Fsync::OwnStep { pending_max } => pending_max,
+            Fsync::OwnStep { pending_max } | Fsync::OwnStepUntilLastCrash { pending_max } => {
+                pending_max
+            }
             Fsync::Immediate => 0,
         };
         while node.pending.len() > pending_max {

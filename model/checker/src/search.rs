@@ -1,5 +1,9 @@
 //! Runs one exploration to its end: progress, verdict, shortest counterexample.
+//!
+//! By our own engine, or by stateright's: the same models, and the same counts.
 
+use crate::engine::fingerprint::{Width, collision_odds};
+use crate::engine::{self, Checkpoint, Ending, Explore, Limits, Settings};
 use crate::narrate::narrate;
 use crate::protocol::{Kind, Protocol};
 use crate::world::{Action, World};
@@ -8,18 +12,42 @@ use stateright::{Checker, HasDiscoveries, Model};
 use std::time::{Duration, Instant};
 
 /// How a search is run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
+    /// Who searches.
+    pub engine: Engine,
     /// How many threads explore.
     pub threads: usize,
     /// Give up after this long.
     pub time_limit: Option<Duration>,
+    /// Give up with so many bytes resident. Our engine alone looks at it, and at what follows.
+    pub memory_bytes_max: Option<usize>,
+    /// How long fingerprints are.
+    pub width: Width,
+    /// A file to go on from, and to write what is needed for that.
+    pub checkpoint: Option<Checkpoint>,
+}
+
+/// Who searches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// [`crate::engine`]: the first counterexample is a shortest one.
+    Own,
+    /// Stateright's breadth-first search: the arbiter of counts.
+    Stateright,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { threads, time_limit: None }
+        Self {
+            engine: Engine::Own,
+            threads,
+            time_limit: None,
+            memory_bytes_max: None,
+            width: Width::Narrow,
+            checkpoint: None,
+        }
     }
 }
 
@@ -47,6 +75,11 @@ pub struct Report {
     pub verdict: Verdict,
     /// How often each kind of action was taken and each mark hit.
     pub coverage: Vec<(&'static str, u64)>,
+    /// Most bytes of visited set and waiting states at one time, where that is known.
+    pub bytes_max: Option<usize>,
+    /// The odds that two states shared a fingerprint, so that one was missed; nothing where whole
+    /// states are compared.
+    pub collision_odds: Option<f64>,
 }
 
 /// How a search ended.
@@ -67,8 +100,13 @@ pub enum Verdict {
         /// What never happened.
         missing: Vec<&'static str>,
     },
-    /// The time ran out first.
+    /// The time or the memory ran out first.
     Incomplete,
+    /// The search could not begin or not go on.
+    Unusable {
+        /// What is wrong with its checkpoint.
+        why: String,
+    },
 }
 
 /// How often progress is reported.
@@ -78,6 +116,8 @@ const POLL_EVERY: Duration = Duration::from_millis(2);
 
 /// Explores a world. `make` makes it, anew for each search that is needed.
 ///
+/// A time limit binds stateright only if it searches on several threads.
+///
 /// # Panics
 ///
 /// If a step of the machine or a property panics: a bug of ours.
@@ -86,6 +126,79 @@ pub fn check<P: Protocol>(
     make: &dyn Fn() -> World<P>,
     unreachable_marks: &[&str],
     options: Options,
+    progress: &mut dyn FnMut(Progress),
+) -> Report {
+    match options.engine {
+        Engine::Own => by_own_engine(name, &make(), unreachable_marks, options, progress),
+        Engine::Stateright => by_stateright(name, make, unreachable_marks, &options, progress),
+    }
+}
+
+fn by_own_engine<P: Protocol>(
+    name: &str,
+    world: &World<P>,
+    unreachable_marks: &[&str],
+    options: Options,
+    progress: &mut dyn FnMut(Progress),
+) -> Report {
+    let Options { engine: _, threads, time_limit, memory_bytes_max, width, checkpoint } = options;
+    let limits = Limits { time: time_limit, memory_bytes: memory_bytes_max };
+    let settings = Settings { threads, width, limits, checkpoint };
+    let mut show = |it: engine::Progress| {
+        progress(Progress { states: whole(it.states), depth: it.depth });
+    };
+    let outcome = match engine::explore(world, &settings, &mut show) {
+        Ok(outcome) => outcome,
+        Err(error) => return unusable(&error.to_string()),
+    };
+    let coverage = Explore::coverage(world, &outcome.coverage);
+    let verdict = match outcome.ending {
+        Ending::Exhausted => {
+            let seen = |bit: usize| outcome.seen & 1 << bit != 0;
+            judge_vacuity(world, &seen, &coverage, unreachable_marks)
+        }
+        Ending::Violated { property, path } => {
+            let property = world.property_names()[property].0;
+            let actions: Vec<Action> = path.iter().map(|step| world.action_of(step)).collect();
+            Verdict::Violated { property, trace: narrate(world, name, property, &actions) }
+        }
+        Ending::OutOfTime | Ending::OutOfMemory => Verdict::Incomplete,
+    };
+    Report {
+        states: whole(outcome.states),
+        transitions: whole(outcome.transitions),
+        depth: outcome.depth,
+        elapsed: outcome.elapsed,
+        verdict,
+        coverage,
+        bytes_max: Some(outcome.bytes_max),
+        collision_odds: Some(collision_odds(outcome.states, outcome.width)),
+    }
+}
+
+/// Counts are kept in 64 bits; nobody visits more states than there are addresses.
+fn whole(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+fn unusable(why: &str) -> Report {
+    Report {
+        states: 0,
+        transitions: 0,
+        depth: 0,
+        elapsed: Duration::ZERO,
+        verdict: Verdict::Unusable { why: why.to_owned() },
+        coverage: Vec::new(),
+        bytes_max: None,
+        collision_odds: None,
+    }
+}
+
+fn by_stateright<P: Protocol>(
+    name: &str,
+    make: &dyn Fn() -> World<P>,
+    unreachable_marks: &[&str],
+    options: &Options,
     progress: &mut dyn FnMut(Progress),
 ) -> Report {
     let started = Instant::now();
@@ -115,15 +228,22 @@ pub fn check<P: Protocol>(
             Verdict::Violated { property, trace: shortest(name, make, property, world, &actions) }
         }
         None if out_of_time => Verdict::Incomplete,
-        None => judge_vacuity(&checker, unreachable_marks),
+        None => {
+            let names = world.property_names();
+            let seen = |bit: usize| checker.discovery(names[bit].0).is_some();
+            judge_vacuity(world, &seen, &world.coverage(), unreachable_marks)
+        }
     };
+    let states = checker.unique_state_count();
     Report {
-        states: checker.unique_state_count(),
+        states,
         transitions: checker.state_count(),
         depth: checker.max_depth(),
         elapsed: started.elapsed(),
         verdict,
         coverage: world.coverage(),
+        bytes_max: None,
+        collision_odds: Some(collision_odds(states as u64, Width::Narrow)),
     }
 }
 
@@ -162,15 +282,15 @@ fn shortest<P: Protocol>(
 
 /// A run in which something that should happen never did has tested nothing about it.
 fn judge_vacuity<P: Protocol>(
-    checker: &impl Checker<World<P>>,
+    world: &World<P>,
+    seen: &dyn Fn(usize) -> bool,
+    coverage: &[(&'static str, u64)],
     unreachable_marks: &[&str],
 ) -> Verdict {
-    let world = checker.model();
-    let names = world.property_names().iter();
+    let names = world.property_names().iter().enumerate();
     let unseen = names
-        .filter(|(name, kind)| *kind == Kind::Sometimes && checker.discovery(name).is_none())
-        .map(|(name, _)| *name);
-    let coverage = world.coverage();
+        .filter(|(bit, (_, kind))| *kind == Kind::Sometimes && !seen(*bit))
+        .map(|(_, (name, _))| *name);
     let untaken = coverage.iter().filter(|(_, count)| *count == 0).map(|(name, _)| *name);
     let untaken = untaken.filter(|name| !unreachable_marks.contains(name));
     let missing: Vec<_> = unseen.chain(untaken).collect();

@@ -93,6 +93,8 @@ pub fn check<P: Protocol>(
             ("of these reached by the reserve alone, not judged", reserve as u64),
             ("of these good", good as u64),
         ],
+        bytes_max: None,
+        collision_odds: None,
     }
 }
 

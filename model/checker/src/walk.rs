@@ -18,7 +18,7 @@ use stateright::Model;
 /// If the world merges names.
 pub fn walk<P: Protocol>(world: &World<P>, seed: u64, steps: usize) -> Vec<(ReplicaId, Call<P>)> {
     assert!(!world.bounds().symmetry, "in a world without names there is no one to follow");
-    let (protocol, fsync) = (world.protocol(), world.bounds().fsync);
+    let protocol = world.protocol();
     let mut calls = Vec::new();
     for id in (0..protocol.nodes()).map(ReplicaId) {
         calls.extend(Node::start_noting(protocol, id).1.into_iter().map(|call| (id, call)));
@@ -34,6 +34,7 @@ pub fn walk<P: Protocol>(world: &World<P>, seed: u64, steps: usize) -> Vec<(Repl
             next = world.next_state(&state, action.clone()).map(|next| (action, next));
         }
         let Some((action, next)) = next else { break };
+        let fsync = world.fsync_of(&state, &action);
         for (id, what) in world.stimuli(&state, &action) {
             let node = world.nodes_of(&state)[usize::from(id.0)];
             let noted = node.after_noting(protocol, &what, fsync).1;

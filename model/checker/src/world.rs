@@ -24,6 +24,7 @@ mod symmetry;
 
 use crate::clock::Clocks;
 use crate::intern::{AppendOnly, Interner};
+use crate::narrate::narrate;
 use crate::node::{Fsync, Node, Outbox, Stimulus};
 use crate::permutation::Permutations;
 use crate::protocol::{Kind, Protocol, Snapshot};
@@ -32,8 +33,9 @@ use ringleader_core::ids::ReplicaId;
 use ringleader_core::machine::Machine;
 use ringleader_core::quorum::ReplicaSet;
 use rustc_hash::FxBuildHasher;
-use stateright::{Model, Property};
+use stateright::{Model, Path, Property};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -62,6 +64,9 @@ const NOBODY: u32 = u32::MAX;
 
 /// The numbers of the nodes' states, by id.
 type Numbers = [u32; NODES_MAX];
+
+/// In the key of a step: writes become durable within it.
+const AT_ONCE: u32 = 1 << 31;
 
 /// A message on its way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -377,23 +382,32 @@ impl<P: Protocol> World<P> {
         (0..self.protocol.nodes()).map(pass).collect()
     }
 
+    /// When writes become durable in the step that an action takes.
+    #[must_use]
+    pub fn fsync_of(&self, state: &State, action: &Action) -> Fsync {
+        let crash = u8::from(matches!(action, Action::Crash(_)));
+        self.bounds.fsync.with_crashes_left(state.crashes_left - crash)
+    }
+
     fn may_fire(&self, node: &Node<P>) -> impl Iterator<Item = <P::Machine as Machine>::Timer> {
         node.armed().filter(|&timer| self.protocol.may_fire(&node.machine, timer))
     }
 
     /// Which node an action happens to, and a key for what happens to it: under equal keys the same
     /// stimulus happens to the same node's state. Nothing if nothing happens to a node.
-    fn input_key(state: &State, action: &Action) -> Option<(u8, [u32; 3])> {
+    fn input_key(&self, state: &State, action: &Action) -> Option<(u8, [u32; 3])> {
         let node = |id: u8| state.nodes[usize::from(id)];
-        let kind = |kind: u32, which: u8| kind | u32::from(which) << 8;
+        let at_once = self.fsync_of(state, action) == Fsync::Immediate;
+        let mode = if at_once { AT_ONCE } else { 0 };
+        let kind = |kind: u32, which: u8| kind | u32::from(which) << 8 | mode;
         Some(match *action {
             Action::Deliver { from, to, message } => (to, [node(to), kind(0, from), message]),
             Action::Hear { from, to } => (to, [node(to), kind(1, from), node(from)]),
-            Action::Persist(id) => (id, [node(id), 2, 0]),
-            Action::Crash(id) => (id, [node(id), 3, 0]),
+            Action::Persist(id) => (id, [node(id), kind(2, 0), 0]),
+            Action::Crash(id) => (id, [node(id), kind(3, 0), 0]),
             Action::Fire(id, nth) => (id, [node(id), kind(4, nth), 0]),
             Action::Ask(id, nth) => (id, [node(id), kind(5, nth), state.ghost]),
-            Action::Pause(id) => (id, [node(id), 6, 0]),
+            Action::Pause(id) => (id, [node(id), kind(6, 0), 0]),
             Action::Cut(id, from) => (id, [node(id), kind(7, from), 0]),
             Action::Chore(id, nth) => (id, [node(id), kind(8, nth), 0]),
             Action::LoseAll | Action::Pass(_) => return None,
@@ -407,7 +421,7 @@ impl<P: Protocol> World<P> {
         state: &State,
         action: &Action,
     ) -> Result<Option<(u8, &'w Outcome<P>)>, Unnumbered> {
-        let Some((id, key)) = Self::input_key(state, action) else { return Ok(None) };
+        let Some((id, key)) = self.input_key(state, action) else { return Ok(None) };
         let what = || self.stimulus(state, action).map(|(_, what)| what);
         Ok(self.step(desk, key, what)?.map(|outcome| (id, outcome)))
     }
@@ -428,7 +442,9 @@ impl<P: Protocol> World<P> {
         } else {
             desk.may_number()?;
             let Some(what) = what() else { return Ok(None) };
-            let number = self.work_out(key[0], &what);
+            let at_once = key[1] & AT_ONCE != 0;
+            let fsync = if at_once { Fsync::Immediate } else { self.bounds.fsync };
+            let number = self.work_out(key[0], &what, fsync);
             self.steps.insert(key, number);
             number
         };
@@ -489,9 +505,9 @@ impl<P: Protocol> World<P> {
     }
 
     /// Takes a step of a node, and keeps its outcome. Gives numbers.
-    fn work_out(&self, node: u32, what: &Stimulus<P>) -> u32 {
+    fn work_out(&self, node: u32, what: &Stimulus<P>, fsync: Fsync) -> u32 {
         let before = self.nodes.get(node);
-        let (after, out) = before.after(&self.protocol, what, self.bounds.fsync);
+        let (after, out) = before.after(&self.protocol, what, fsync);
         let Outbox { sends, events, marks, .. } = out;
         let from = before.id.0;
         let mut bundles: BTreeMap<u8, BTreeSet<u32>> = BTreeMap::new();
@@ -692,7 +708,7 @@ impl<P: Protocol> Model for World<P> {
 
     fn init_states(&self) -> Vec<State> {
         let start = |desk: &mut Desk<'_, P>| desk.may_number().map(|()| self.initial());
-        vec![self.numbering(start)]
+        vec![self.representative(&self.numbering(start)).0]
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
@@ -702,6 +718,32 @@ impl<P: Protocol> Model for World<P> {
     fn next_state(&self, state: &State, action: Action) -> Option<State> {
         let next = self.successor(state, &action)?;
         Some(self.representative(&next).0)
+    }
+
+    fn format_action(&self, action: &Action) -> String {
+        if let Action::Deliver { from, to, message } = *action {
+            let says = self.protocol.describe_message(self.messages.get(message));
+            return format!("{from} to {to}: {says}");
+        }
+        format!("{action:?}")
+    }
+
+    fn format_step(&self, state: &State, action: Action) -> Option<String> {
+        let next = self.next_state(state, action)?;
+        let mut text = String::new();
+        for (id, node) in self.nodes_of(&next).into_iter().enumerate() {
+            let _ = writeln!(text, "node {id}: {}", self.protocol.describe_node(node));
+        }
+        for Envelope { from, to, message } in self.network_of(&next) {
+            let says = self.protocol.describe_message(message);
+            let _ = writeln!(text, "on its way, {} to {}: {says}", from.0, to.0);
+        }
+        Some(text)
+    }
+
+    fn as_svg(&self, path: Path<State, Action>) -> Option<String> {
+        let trace = narrate(self, "", "", &path.into_actions());
+        Some(ringleader_trace::html::svg(&trace))
     }
 
     fn properties(&self) -> Vec<Property<Self>> {

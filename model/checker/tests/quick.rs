@@ -9,6 +9,7 @@ use ringleader_checker::node::Fsync;
 use ringleader_checker::protocol::Protocol;
 use ringleader_checker::search::{Options, Verdict};
 use ringleader_checker::world::{Bounds, State, World};
+use ringleader_core::ids::LogIndex;
 use ringleader_trace::Trace;
 use stateright::{Checker, Model};
 use std::collections::{BTreeSet, HashSet, VecDeque};
@@ -113,6 +114,42 @@ fn collection_loses_nothing() {
         let (kept, many) = protocol_states(&world(false));
         assert_eq!(collected, kept, "{terms} terms, {commands} commands, {crashes} crashes");
         assert!(few < many, "nothing is collected");
+    }
+}
+
+/// Role, term, log and commit index of each node, without names.
+fn group_states(world: &World<GroupProtocol>) -> (BTreeSet<Vec<String>>, usize) {
+    let states = all_states(world);
+    let describe = |state: &State| {
+        let nodes = world.nodes_of(state).into_iter().map(|node| {
+            let machine = &node.machine;
+            let role = (machine.is_leader(), machine.is_candidate());
+            let log = node.intended_disk().log;
+            let terms: Vec<_> = (1..=log.last().0).map(|it| log.entry(LogIndex(it))).collect();
+            format!("{role:?} {:?} {terms:?} {:?}", machine.term(), machine.commit())
+        });
+        let mut nodes: Vec<String> = nodes.collect();
+        nodes.sort_unstable();
+        nodes
+    };
+    (states.iter().map(describe).collect(), states.len())
+}
+
+/// When no crash can follow, writes that are durable at once reach the same states of the group.
+#[test]
+fn fsync_at_once_after_the_last_crash_loses_nothing() {
+    for (terms, commands) in [(1, 1), (2, 0), (2, 1)] {
+        let protocol = small(true, true).protocol().clone();
+        let protocol = GroupProtocol { terms, commands, ..protocol };
+        let world = |fsync| {
+            let bounds = Bounds { crashes: 1, fsync, collect: true, symmetry: true };
+            World::new(protocol.clone(), bounds)
+        };
+        let (whole, many) = group_states(&world(Fsync::OwnStep { pending_max: 2 }));
+        let until_crash = Fsync::OwnStepUntilLastCrash { pending_max: 2 };
+        let (reduced, few) = group_states(&world(until_crash));
+        assert_eq!(whole, reduced, "{terms} terms, {commands} commands");
+        assert!(few < many, "nothing is saved");
     }
 }
 

@@ -3,10 +3,11 @@
 //!
 //! A trace is a JSON document. A checker writes one when it finds a counterexample; replaying it
 //! means looking up, at each step, the action with that name among those that are possible.
-//! [`diagram`] draws it as a sequence diagram.
+//! [`diagram`] draws it as a sequence diagram in text, [`html`] as a page.
 #![forbid(unsafe_code)]
 
 pub mod diagram;
+pub mod html;
 
 use serde::{Deserialize, Serialize};
 

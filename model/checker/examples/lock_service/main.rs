@@ -29,6 +29,7 @@ fn main() {
             Verdict::Violated { trace, .. } => println!("\n{}", diagram::text(&trace)),
             Verdict::Vacuous { missing } => println!("never happened: {missing:?}"),
             Verdict::Incomplete => println!("ran out of time"),
+            Verdict::Unusable { why } => println!("{why}"),
         }
     }
 }

@@ -14,7 +14,7 @@ use super::{ACTION_KINDS, Action, NOBODY, NODES_MAX, Outcome, State, World};
 use crate::cache::Cache;
 use crate::clock::Clocks;
 use crate::engine::fingerprint::{Fingerprint, Width, chain};
-use crate::engine::{Explore, Found, JournalError};
+use crate::engine::{Explore, Found, JournalError, Step};
 use crate::packed::{put_number, take_number};
 use crate::protocol::{Kind, Protocol};
 use rustc_hash::FxHasher;
@@ -71,9 +71,9 @@ impl<P: Protocol> Desk<'_, P> {
 
     fn with_caches(width: Width) -> Self {
         Self {
-            outcomes: Cache::with_bits(16),
-            relevance: Cache::with_bits(16),
-            carried: Cache::with_bits(16),
+            outcomes: Cache::with_bits(17),
+            relevance: Cache::with_bits(17),
+            carried: Cache::with_bits(18),
             histories: Cache::with_bits(12),
             verdicts: Cache::with_bits(16),
             menus: Cache::with_bits(14),
@@ -262,6 +262,17 @@ impl<P: Protocol> World<P> {
             *word = take_number(&mut packed)?;
         }
         if packed.is_empty() { self.state_of_words(&words) } else { None }
+    }
+
+    /// The action that a step of the engine takes.
+    ///
+    /// # Panics
+    ///
+    /// If the step is not one of this world's.
+    pub fn action_of(&self, step: &Step) -> Action {
+        let mut actions = Vec::new();
+        self.actions_at(&mut Desk::bare(), &self.unpacked(&step.packed), &mut actions);
+        actions.swap_remove(step.place as usize)
     }
 
     /// The state that the engine packed.

@@ -3,8 +3,10 @@
 use crate::output::{Meter, UNDECIDED, VIOLATED, grouped, say};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
+use ringleader_checker::engine::Checkpoint;
+use ringleader_checker::engine::fingerprint::Width;
 use ringleader_checker::models::{self, Listed};
-use ringleader_checker::search::{Options, Report, Verdict};
+use ringleader_checker::search::{Engine, Options, Report, Verdict};
 use ringleader_trace::{Trace, diagram};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -25,6 +27,19 @@ pub(crate) struct Check {
     /// Give up after so many seconds per model.
     #[arg(long, value_name = "SECONDS")]
     time_limit: Option<u64>,
+    /// Give up when the process holds so many bytes: a number, or one with K, M or G.
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    max_memory: Option<usize>,
+    /// Go on from this file if it exists, and write it once a minute and when a limit is reached.
+    /// For one model.
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// Who searches.
+    #[arg(long, value_enum, default_value_t = Who::Own)]
+    engine: Who,
+    /// Take fingerprints of 128 bits instead of 64: 16 bytes a state, no collisions to speak of.
+    #[arg(long)]
+    wide: bool,
     /// Threads [default: all cores].
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
@@ -43,20 +58,53 @@ pub(crate) struct Check {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Who {
+    /// Our own engine: shortest counterexamples at once, limits, checkpoints.
+    Own,
+    /// Stateright's checker, the arbiter of counts.
+    Stateright,
+}
+
+/// A number of bytes.
+fn bytes(text: &str) -> Result<usize, String> {
+    let (digits, unit) = match text.as_bytes().last() {
+        Some(b'K') => (&text[..text.len() - 1], 10),
+        Some(b'M') => (&text[..text.len() - 1], 20),
+        Some(b'G') => (&text[..text.len() - 1], 30),
+        Some(_) | None => (text, 0),
+    };
+    let number: usize = digits.parse().map_err(|error| format!("{error}"))?;
+    number.checked_mul(1 << unit).ok_or_else(|| "more bytes than there are".to_owned())
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Tier {
     /// Seconds: what every change is checked against.
     Quick,
-    /// Minutes. Not a tier yet: larger models are run by their names.
+    /// Minutes: what a change of a protocol is checked against.
     Standard,
-    /// Hours. Not there yet.
+    /// Hours.
     Deep,
+}
+
+impl Tier {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Quick => "quick",
+            Self::Standard => "standard",
+            Self::Deep => "deep",
+        }
+    }
 }
 
 /// Prints the catalogue.
 pub(crate) fn list() -> Result<ExitCode> {
     let mut text = String::new();
-    for entry in models::quick() {
-        let states = grouped(entry.pinned());
+    for entry in models::all() {
+        let states = match entry.pinned() {
+            0 => "not counted yet:".to_owned(),
+            pinned => grouped(pinned),
+        };
         let _ = writeln!(text, "{:<12} {}", entry.name(), entry.question());
         let _ = writeln!(text, "{:<12} {}; {states} states", "", entry.describe_bounds());
         let _ = writeln!(text, "{:<12} {}", "", entry.properties().join(", "));
@@ -87,11 +135,12 @@ struct Checked {
 
 impl Check {
     pub(crate) fn run(self) -> Result<ExitCode> {
-        if self.bounds != Tier::Quick {
-            bail!("no model has such bounds yet; --bounds quick is all there is");
-        }
         let entries = if self.names.is_empty() {
-            models::quick()
+            match self.bounds {
+                Tier::Quick => models::quick(),
+                Tier::Standard => models::standard(),
+                Tier::Deep => models::deep(),
+            }
         } else {
             self.names.iter().map(|name| find(name)).collect::<Result<_>>()?
         };
@@ -104,12 +153,15 @@ impl Check {
                 }
             }
         }
+        if self.checkpoint.is_some() && (entries.len() != 1 || self.engine != Who::Own) {
+            bail!("--checkpoint is for one model and our own engine");
+        }
         let mut checked = Vec::new();
         for entry in entries {
             checked.push(self.check(entry)?);
         }
         if self.json {
-            say(&format!("{:#}\n", document(&checked)))?;
+            say(&format!("{:#}\n", document(&checked, self.bounds)))?;
         }
         if let Some(path) = &self.junit {
             std::fs::write(path, junit(&checked))
@@ -119,8 +171,7 @@ impl Check {
     }
 
     fn check(&self, entry: Box<dyn Listed>) -> Result<Checked> {
-        let mut options =
-            Options { time_limit: self.time_limit.map(Duration::from_secs), ..Options::default() };
+        let mut options = self.options();
         if let Some(threads) = self.threads {
             options.threads = usize::from(threads);
         }
@@ -129,16 +180,33 @@ impl Check {
         meter.finish();
         let trace = match &report.verdict {
             Verdict::Violated { trace, .. } => Some(self.write_trace(entry.name(), trace)?),
+            Verdict::Unusable { why } => bail!("{}: {why}", entry.name()),
             Verdict::Holds | Verdict::Vacuous { .. } | Verdict::Incomplete => None,
         };
         // A search for one property alone may stop counting early only if it finds it.
-        let expected_count =
-            !matches!(report.verdict, Verdict::Holds) || report.states == entry.pinned();
+        let expected_count = !matches!(report.verdict, Verdict::Holds)
+            || [0, report.states].contains(&entry.pinned());
         let checked = Checked { entry, report, trace, expected_count };
         if !self.json {
             say(&self.describe(&checked))?;
         }
         Ok(checked)
+    }
+
+    fn options(&self) -> Options {
+        let every = Duration::from_mins(1);
+        let at = |path: &PathBuf| Checkpoint { path: path.clone(), identity: String::new(), every };
+        Options {
+            engine: match self.engine {
+                Who::Own => Engine::Own,
+                Who::Stateright => Engine::Stateright,
+            },
+            time_limit: self.time_limit.map(Duration::from_secs),
+            memory_bytes_max: self.max_memory,
+            width: if self.wide { Width::Wide } else { Width::Narrow },
+            checkpoint: self.checkpoint.as_ref().map(at),
+            ..Options::default()
+        }
     }
 
     fn write_trace(&self, name: &str, trace: &Trace) -> Result<PathBuf> {
@@ -164,6 +232,7 @@ impl Check {
             report.elapsed.as_secs_f64()
         );
         let _ = writeln!(text, "{:<12} {}", "", entry.describe_bounds());
+        let _ = writeln!(text, "{:<12} {}", "", describe_cost(report));
         if self.coverage {
             for (name, count) in &report.coverage {
                 let count = usize::try_from(*count).unwrap_or(usize::MAX);
@@ -191,10 +260,38 @@ impl Check {
                 let _ =
                     writeln!(text, "{:<12} pinned were {pinned}: protocol or world changed", "");
             }
-            Verdict::Holds | Verdict::Incomplete => {}
+            Verdict::Holds | Verdict::Incomplete | Verdict::Unusable { .. } => {}
         }
         text
     }
+}
+
+/// How fast, in how much memory, and how sure.
+fn describe_cost(report: &Report) -> String {
+    let rate = rate(report.transitions, report);
+    let mut text = format!("{} steps a second", grouped(rate));
+    if let Some(bytes) = bytes_per_state(report) {
+        let _ = write!(text, ", {bytes:.1} bytes a state");
+    }
+    if let Some(odds) = report.collision_odds {
+        let _ = write!(text, ", odds of a missed state {odds:.0e}");
+    }
+    text
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "for people"
+)]
+fn rate(count: usize, report: &Report) -> usize {
+    (count as f64 / report.elapsed.as_secs_f64().max(1e-3)) as usize
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for people")]
+fn bytes_per_state(report: &Report) -> Option<f64> {
+    report.bytes_max.map(|bytes| bytes as f64 / report.states.max(1) as f64)
 }
 
 fn verdict_name(checked: &Checked) -> &'static str {
@@ -207,6 +304,7 @@ fn verdict_name(checked: &Checked) -> &'static str {
         Verdict::Violated { .. } => "violated",
         Verdict::Vacuous { .. } => "vacuous",
         Verdict::Incomplete => "incomplete",
+        Verdict::Unusable { .. } => "unusable",
     }
 }
 
@@ -226,7 +324,7 @@ fn exit_code(checked: &[Checked]) -> ExitCode {
     }
 }
 
-fn document(checked: &[Checked]) -> Value {
+fn document(checked: &[Checked], bounds: Tier) -> Value {
     let models: Vec<Value> = checked.iter().map(model_value).collect();
     let verdict = if checked.iter().all(is_as_expected) {
         "holds"
@@ -235,7 +333,7 @@ fn document(checked: &[Checked]) -> Value {
     } else {
         "violated"
     };
-    json!({ "version": 1, "bounds": "quick", "models": models, "verdict": verdict })
+    json!({ "version": 1, "bounds": bounds.name(), "models": models, "verdict": verdict })
 }
 
 fn model_value(checked: &Checked) -> Value {
@@ -249,6 +347,9 @@ fn model_value(checked: &Checked) -> Value {
         "transitions": report.transitions,
         "depth": report.depth,
         "seconds": report.elapsed.as_secs_f64(),
+        "steps_per_second": rate(report.transitions, report),
+        "bytes_per_state": bytes_per_state(report),
+        "collision_odds": report.collision_odds,
         "verdict": verdict_name(checked),
         "coverage": report.coverage.iter().map(|(name, count)| json!({ "name": name, "count": count })).collect::<Vec<_>>(),
     });
@@ -260,7 +361,7 @@ fn model_value(checked: &Checked) -> Value {
             value["trace"] = json!(trace);
         }
         Verdict::Vacuous { missing } => value["missing"] = json!(missing),
-        Verdict::Holds | Verdict::Incomplete => {}
+        Verdict::Holds | Verdict::Incomplete | Verdict::Unusable { .. } => {}
     }
     value
 }
@@ -278,7 +379,7 @@ fn junit(checked: &[Checked]) -> String {
             let detail = match &it.report.verdict {
                 Verdict::Violated { property, .. } => (*property).to_owned(),
                 Verdict::Vacuous { missing } => missing.join("; "),
-                Verdict::Holds | Verdict::Incomplete => String::new(),
+                Verdict::Holds | Verdict::Incomplete | Verdict::Unusable { .. } => String::new(),
             };
             let _ =
                 write!(text, "<failure message=\"{}: {}\"/>", verdict_name(it), escape(&detail));

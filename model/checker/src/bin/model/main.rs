@@ -1,6 +1,7 @@
 //! `model`: explores the protocols, replays what it finds, and breaks them on purpose.
 
 mod check;
+mod explore;
 mod mutants;
 mod output;
 mod quorum;
@@ -19,7 +20,9 @@ use std::process::ExitCode;
   cargo model list
   cargo model check
   cargo model check replication reads --json
-  cargo model replay target/model/replication.trace
+  cargo model check r3-t3-c2-x1 --checkpoint target/search --max-memory 8G
+  cargo model replay target/model/replication.trace --html trace.html
+  cargo model explore even
   cargo model mutants ack-before-fsync
   cargo model quorum --copies 2
 
@@ -37,6 +40,8 @@ enum Subcommands {
     List,
     /// Explore models to the end, and draw the shortest counterexample if there is one.
     Check(check::Check),
+    /// Walk through a model in the browser, step by step.
+    Explore(explore::Explore),
     /// Take the steps of a recorded trace again, and draw them.
     Replay(replay::Replay),
     /// Break one rule after another, and see the model notice.
@@ -49,6 +54,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Subcommands::List => check::list(),
         Subcommands::Check(command) => command.run(),
+        Subcommands::Explore(command) => command.run(),
         Subcommands::Replay(command) => command.run(),
         Subcommands::Mutants(command) => command.run(),
         Subcommands::Quorum(command) => command.run(),

@@ -4,7 +4,7 @@ use crate::check::find;
 use crate::output::{UNDECIDED, VIOLATED, say};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use ringleader_trace::{Trace, diagram};
+use ringleader_trace::{Trace, diagram, html};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -12,6 +12,9 @@ use std::process::ExitCode;
 pub(crate) struct Replay {
     /// A trace that `model check` wrote.
     trace: PathBuf,
+    /// Also draw it as a page of its own.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
 /// A trace of the longest allowed length is far below this.
@@ -38,6 +41,10 @@ impl Replay {
         );
         let replayed = entry.replay(&trace).with_context(|| path.to_string())?;
         say(&diagram::text(&replayed.trace))?;
+        if let Some(path) = &self.html {
+            std::fs::write(path, html::page(&replayed.trace))
+                .with_context(|| format!("cannot write {}", path.display()))?;
+        }
         let violated = &replayed.violated;
         if !entry.judges_states(property) {
             say(&format!(
