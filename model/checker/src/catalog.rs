@@ -287,16 +287,20 @@ impl<P: Bounded> Entry<P> {
         progress: &mut dyn FnMut(Progress),
     ) -> Report {
         let property = property.or(self.expected);
+        let symmetry = options.symmetry;
+        let world = || if symmetry { self.world() } else { self.world_with_names() };
         if let Some(goal) = &self.goal {
-            return trap::check(self.name, &self.world(), goal, options.time_limit, progress);
+            return trap::check(self.name, &world(), goal, options.time_limit, progress);
         }
         let mut options = options;
         if let Some(at) = &mut options.checkpoint {
             // What is explored, and for what: a file of another search is refused.
-            at.identity = format!("{}: {}; {property:?}", self.name, self.describe_bounds());
+            let names = if symmetry { "" } else { "; with names" };
+            let bounds = self.describe_bounds();
+            at.identity = format!("{}: {bounds}; {property:?}{names}", self.name);
         }
         let make = || {
-            let mut world = self.world();
+            let mut world = world();
             if let Some(property) = property {
                 world.retain_property(property);
             }

@@ -24,6 +24,8 @@ pub struct Options {
     pub memory_bytes_max: Option<usize>,
     /// How long fingerprints are.
     pub width: Width,
+    /// Whether states that differ only in names are one, where the model says that they are.
+    pub symmetry: bool,
     /// A file to go on from, and to write what is needed for that.
     pub checkpoint: Option<Checkpoint>,
 }
@@ -46,6 +48,7 @@ impl Default for Options {
             time_limit: None,
             memory_bytes_max: None,
             width: Width::Narrow,
+            symmetry: true,
             checkpoint: None,
         }
     }
@@ -141,7 +144,7 @@ fn by_own_engine<P: Protocol>(
     options: Options,
     progress: &mut dyn FnMut(Progress),
 ) -> Report {
-    let Options { engine: _, threads, time_limit, memory_bytes_max, width, checkpoint } = options;
+    let Options { threads, time_limit, memory_bytes_max, width, checkpoint, .. } = options;
     let limits = Limits { time: time_limit, memory_bytes: memory_bytes_max };
     let settings = Settings { threads, width, limits, checkpoint };
     let mut show = |it: engine::Progress| {
@@ -237,7 +240,8 @@ fn by_stateright<P: Protocol>(
     let states = checker.unique_state_count();
     Report {
         states,
-        transitions: checker.state_count(),
+        // It counts the initial states among what it generated.
+        transitions: checker.state_count() - world.init_states().len(),
         depth: checker.max_depth(),
         elapsed: started.elapsed(),
         verdict,

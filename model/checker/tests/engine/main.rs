@@ -10,7 +10,10 @@ use ringleader_checker::engine::{
     self, Checkpoint, Ending, Explore, Limits, Outcome, Plain, Settings,
 };
 use ringleader_checker::group::GroupProtocol;
+use ringleader_checker::protocol::Bounded;
+use ringleader_checker::search::{Engine, Options, Verdict};
 use ringleader_checker::world::World;
+use ringleader_checker::{keyspace_catalog, models, quorum_catalog};
 use stateright::{Checker, Expectation, Model, Property};
 use std::path::Path;
 use std::time::Duration;
@@ -24,52 +27,72 @@ fn explore(what: &impl Explore, settings: &Settings) -> Outcome {
 const PINNED_MAX: usize = 100_000;
 /// More than this take stateright's single thread seconds.
 const ARBITER_MAX: usize = 70_000;
+/// More than this do without symmetry.
+const NAMED_MAX: usize = 10_000;
 
 fn entry(name: &str) -> Entry {
     catalog::quick().into_iter().find(|entry| entry.name == name).expect("is in the catalogue")
 }
 
-/// The pinned counts, which stateright counts in `quick.rs`, and every small world beside it here:
-/// the same states, steps and depth.
+/// Every small model of every protocol, by either searcher: the same verdict, states, steps and
+/// depth; and so without symmetry.
 #[test]
 fn counts_what_stateright_counts() {
     let mut beside = 0;
-    for entry in catalog::quick() {
+    for entry in models::quick() {
         // A search for traps has its own count, and one that must fail ends early.
         let searches_traps = entry.properties().iter().all(|name| name.starts_with("PROGRESS"));
-        if searches_traps || entry.expected.is_some() || entry.pinned > PINNED_MAX {
+        if searches_traps || entry.expected().is_some() || entry.pinned() > PINNED_MAX {
             continue;
         }
-        let ours = explore(&entry.world(), &Settings::default());
-        assert!(matches!(ours.ending, Ending::Exhausted), "{}: {:?}", entry.name, ours.ending);
-        assert_eq!(ours.states, entry.pinned as u64, "{}", entry.name);
-        if entry.pinned > ARBITER_MAX {
-            continue;
+        let check = |engine, symmetry| {
+            // With several threads stateright's depth is an estimate.
+            let threads = if engine == Engine::Stateright { 1 } else { 2 };
+            let options = Options { engine, threads, symmetry, ..Options::default() };
+            let report = entry.check(None, options, &mut |_| ());
+            let holds = matches!(report.verdict, Verdict::Holds);
+            assert!(holds, "{}: {:?}", entry.name(), report.verdict);
+            (report.states, report.transitions, report.depth)
+        };
+        let ours = check(Engine::Own, true);
+        assert_eq!(ours.0, entry.pinned(), "{}", entry.name());
+        if entry.pinned() <= ARBITER_MAX {
+            assert_eq!(ours, check(Engine::Stateright, true), "{}", entry.name());
+            beside += 1;
         }
-        // With several threads stateright's depth is an estimate.
-        let arbiter = entry.world().checker().spawn_bfs().join();
-        let counted = (ours.states, ours.transitions + 1, ours.depth);
-        let (states, transitions) = (arbiter.unique_state_count(), arbiter.state_count());
-        let depth = arbiter.max_depth();
-        assert_eq!(counted, (states as u64, transitions as u64, depth), "{}", entry.name);
-        beside += 1;
+        if entry.pinned() <= NAMED_MAX {
+            let named = check(Engine::Own, false);
+            let arbiter = check(Engine::Stateright, false);
+            assert_eq!(named, arbiter, "{} without symmetry", entry.name());
+        }
     }
-    assert!(beside >= 3, "only {beside} models are small");
+    assert!(beside >= 20, "only {beside} models are small");
 }
 
 /// Without symmetry both count the states that the orbits of the representatives add up to.
 #[test]
 fn orbits_add_up_to_the_states_without_symmetry() {
     for name in ["alone", "even"] {
-        let entry = entry(name);
-        let all = explore(&entry.world_with_names(), &Settings::default()).states;
-        let arbiter = entry.world_with_names().checker().spawn_bfs().join();
-        assert_eq!(all, arbiter.unique_state_count() as u64, "{name}");
-        let world = entry.world();
-        let sum: usize =
-            each_state(&world).iter().map(|packed| world.orbit_size(&world.unpacked(packed))).sum();
-        assert_eq!(all, sum as u64, "{name}");
+        add_up(&entry(name));
     }
+    let merged = quorum_catalog::quick().iter().map(add_up).filter(|factor| *factor > 1.5).count();
+    assert!(merged >= 2, "only {merged} models of the register have interchangeable nodes");
+    keyspace_catalog::quick().iter().filter(|it| it.pinned < NAMED_MAX).for_each(|it| {
+        add_up(it);
+    });
+}
+
+/// How many states a representative stands for, on average.
+fn add_up<P: Bounded>(entry: &Entry<P>) -> f64 {
+    let world = entry.world();
+    let representatives = each_state(&world);
+    let orbits = representatives.iter().map(|packed| world.orbit_size(&world.unpacked(packed)));
+    let sum = orbits.sum::<usize>();
+    let all = explore(&entry.world_with_names(), &Settings::default()).states;
+    assert_eq!(all, sum as u64, "{}", entry.name);
+    let arbiter = entry.world_with_names().checker().spawn_bfs().join();
+    assert_eq!(arbiter.unique_state_count(), sum, "{}", entry.name);
+    sum as f64 / representatives.len() as f64
 }
 
 /// Every packed state, by a search that compares whole states instead of fingerprints.

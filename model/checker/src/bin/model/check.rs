@@ -40,6 +40,9 @@ pub(crate) struct Check {
     /// Take fingerprints of 128 bits instead of 64: 16 bytes a state, no collisions to speak of.
     #[arg(long)]
     wide: bool,
+    /// Take states that differ only in the names of replicas for different ones: up to n! as many.
+    #[arg(long)]
+    no_symmetry: bool,
     /// Threads [default: all cores].
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
@@ -105,9 +108,9 @@ pub(crate) fn list() -> Result<ExitCode> {
             0 => "not counted yet:".to_owned(),
             pinned => grouped(pinned),
         };
-        let _ = writeln!(text, "{:<12} {}", entry.name(), entry.question());
-        let _ = writeln!(text, "{:<12} {}; {states} states", "", entry.describe_bounds());
-        let _ = writeln!(text, "{:<12} {}", "", entry.properties().join(", "));
+        let _ = writeln!(text, "{:<20} {}", entry.name(), entry.question());
+        let _ = writeln!(text, "{:<20} {}; {states} states", "", entry.describe_bounds());
+        let _ = writeln!(text, "{:<20} {}", "", entry.properties().join(", "));
     }
     say(&text)?;
     Ok(ExitCode::SUCCESS)
@@ -183,8 +186,10 @@ impl Check {
             Verdict::Unusable { why } => bail!("{}: {why}", entry.name()),
             Verdict::Holds | Verdict::Vacuous { .. } | Verdict::Incomplete => None,
         };
-        // A search for one property alone may stop counting early only if it finds it.
-        let expected_count = !matches!(report.verdict, Verdict::Holds)
+        // A search for one property alone may stop counting early only if it finds it. Pinned is
+        // the count with symmetry.
+        let expected_count = self.no_symmetry
+            || !matches!(report.verdict, Verdict::Holds)
             || [0, report.states].contains(&entry.pinned());
         let checked = Checked { entry, report, trace, expected_count };
         if !self.json {
@@ -204,6 +209,7 @@ impl Check {
             time_limit: self.time_limit.map(Duration::from_secs),
             memory_bytes_max: self.max_memory,
             width: if self.wide { Width::Wide } else { Width::Narrow },
+            symmetry: !self.no_symmetry,
             checkpoint: self.checkpoint.as_ref().map(at),
             ..Options::default()
         }
@@ -223,7 +229,7 @@ impl Check {
     fn describe(&self, checked: &Checked) -> String {
         let Checked { entry, report, trace, .. } = checked;
         let mut text = format!(
-            "{:<12} {:<10} {:>11} states {:>12} steps  depth {:>3} {:>7.1} s\n",
+            "{:<20} {:<10} {:>11} states {:>12} steps  depth {:>3} {:>7.1} s\n",
             entry.name(),
             verdict_name(checked),
             grouped(report.states),
@@ -231,12 +237,12 @@ impl Check {
             report.depth,
             report.elapsed.as_secs_f64()
         );
-        let _ = writeln!(text, "{:<12} {}", "", entry.describe_bounds());
-        let _ = writeln!(text, "{:<12} {}", "", describe_cost(report));
+        let _ = writeln!(text, "{:<20} {}", "", entry.describe_bounds());
+        let _ = writeln!(text, "{:<20} {}", "", describe_cost(report));
         if self.coverage {
             for (name, count) in &report.coverage {
                 let count = usize::try_from(*count).unwrap_or(usize::MAX);
-                let _ = writeln!(text, "{:<12} {:>12} {name}", "", grouped(count));
+                let _ = writeln!(text, "{:<20} {:>12} {name}", "", grouped(count));
             }
         }
         match &report.verdict {
@@ -244,7 +250,7 @@ impl Check {
                 if entry.expected() == Some(*property) {
                     let count = steps.steps.len();
                     let _ =
-                        writeln!(text, "{:<12} {property} falls, as it must: {count} steps", "");
+                        writeln!(text, "{:<20} {property} falls, as it must: {count} steps", "");
                     return text;
                 }
                 let _ = writeln!(text, "\n{property} is violated:\n\n{}", diagram::text(steps));
@@ -253,12 +259,12 @@ impl Check {
                 }
             }
             Verdict::Vacuous { missing } => {
-                let _ = writeln!(text, "{:<12} never happened: {}", "", missing.join("; "));
+                let _ = writeln!(text, "{:<20} never happened: {}", "", missing.join("; "));
             }
             Verdict::Holds if !checked.expected_count => {
                 let pinned = grouped(entry.pinned());
                 let _ =
-                    writeln!(text, "{:<12} pinned were {pinned}: protocol or world changed", "");
+                    writeln!(text, "{:<20} pinned were {pinned}: protocol or world changed", "");
             }
             Verdict::Holds | Verdict::Incomplete | Verdict::Unusable { .. } => {}
         }
