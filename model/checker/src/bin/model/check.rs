@@ -40,9 +40,9 @@ pub(crate) struct Check {
     /// Take fingerprints of 128 bits instead of 64: 16 bytes a state, no collisions to speak of.
     #[arg(long)]
     wide: bool,
-    /// Take states that differ only in the names of replicas for different ones: up to n! as many.
-    #[arg(long)]
-    no_symmetry: bool,
+    /// Whether states that differ only in the names of replicas are one. Off: up to n! as many.
+    #[arg(long, value_enum, default_value_t = Symmetry::On)]
+    symmetry: Symmetry,
     /// Threads [default: all cores].
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
@@ -66,6 +66,14 @@ enum Who {
     Own,
     /// Stateright's checker, the arbiter of counts.
     Stateright,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Symmetry {
+    /// They are, in the models that say so.
+    On,
+    /// They are not.
+    Off,
 }
 
 /// A number of bytes.
@@ -188,7 +196,7 @@ impl Check {
         };
         // A search for one property alone may stop counting early only if it finds it. Pinned is
         // the count with symmetry.
-        let expected_count = self.no_symmetry
+        let expected_count = self.symmetry == Symmetry::Off
             || !matches!(report.verdict, Verdict::Holds)
             || [0, report.states].contains(&entry.pinned());
         let checked = Checked { entry, report, trace, expected_count };
@@ -209,7 +217,7 @@ impl Check {
             time_limit: self.time_limit.map(Duration::from_secs),
             memory_bytes_max: self.max_memory,
             width: if self.wide { Width::Wide } else { Width::Narrow },
-            symmetry: !self.no_symmetry,
+            symmetry: self.symmetry == Symmetry::On,
             checkpoint: self.checkpoint.as_ref().map(at),
             ..Options::default()
         }
