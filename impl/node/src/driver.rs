@@ -1,5 +1,6 @@
 //! The core task: the only place where a replica meets the world.
 
+use crate::clock::Clock;
 use crate::handle::{Outcome, RefusedBecause};
 use crate::limits::{
     INPUT_BATCH_MAX, LOG_BACKLOG_BYTES_MAX, LOG_BACKLOG_RECORDS_MAX, ROUTE_RETRY_INTERVAL,
@@ -10,9 +11,9 @@ use crate::log_thread::{Completion, LogThread, STREAM};
 use crate::requests::{Number, PeerRequest, Requests, Stage};
 use crate::start::NodeError;
 use crate::timers::Timers;
-use ringleader_core::ids::{ReplicaId, RequestId, Tick};
+use ringleader_core::ids::{ReplicaId, RequestId};
 use ringleader_replica::{
-    Action, Event, Replica, ReplicatedState, Status, StoredError, StoredRange, StoredReader,
+    Action, Event, Replica, ReplicatedState, Role, Status, StoredError, StoredRange, StoredReader,
 };
 use ringleader_replica::{Outcome as ReplicaOutcome, Refusal};
 use ringleader_storage::wal::WalReader;
@@ -40,6 +41,8 @@ pub(crate) enum Input {
     LinkDown(ReplicaId),
     /// Entries for a peer that lags could not be read from the log.
     Unreadable(StoredError),
+    /// Another replica is to lead. Dropped when this one does not lead any more, or must go on.
+    HandOver { done: oneshot::Sender<()> },
     /// The node is to stop.
     Stop,
 }
@@ -55,8 +58,8 @@ pub(crate) struct Driver<S> {
     pub(crate) timers: Timers,
     pub(crate) status: Rc<Cell<Status>>,
     pub(crate) requests: Requests,
-    /// The origin of ticks.
-    pub(crate) start: Instant,
+    pub(crate) clock: Clock,
+    pub(crate) hand_over: Option<HandOver>,
     pub(crate) backlog: Backlog,
     /// When unsent requests are tried again.
     pub(crate) retry_at: Option<Instant>,
@@ -78,6 +81,14 @@ impl Backlog {
     }
 }
 
+/// This leader gives way to a peer.
+#[derive(Debug)]
+pub(crate) struct HandOver {
+    to: ReplicaId,
+    /// Dropped at the end of it.
+    _done: oneshot::Sender<()>,
+}
+
 /// Whether the loop goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flow {
@@ -89,10 +100,10 @@ impl<S: ReplicatedState> Driver<S> {
     /// Runs until the node is stopped or its storage fails.
     pub(crate) async fn run(mut self, mut inputs: mpsc::Receiver<Input>) -> Result<(), NodeError> {
         let mut batch = Vec::with_capacity(INPUT_BATCH_MAX);
-        let mut sleep = Box::pin(sleep_until(self.start));
+        let mut sleep = Box::pin(sleep_until(Instant::now()));
         self.carry_out();
         let ended = loop {
-            let to_apply = self.replica.apply(self.now())?;
+            let to_apply = self.replica.apply(self.clock.now())?;
             self.finish_batch()?;
             // The sleep is moved only when it would end too late; if too early, it starts again.
             let deadline = self.next_deadline();
@@ -150,7 +161,11 @@ impl<S: ReplicatedState> Driver<S> {
                         self.on_frame(from, incarnation, frame)?;
                     }
                 }
-                Input::LinkDown(peer) => self.requests.link_broke(peer),
+                Input::LinkDown(peer) => {
+                    self.requests.link_broke(peer);
+                    self.hand_over.take_if(|it| it.to == peer);
+                }
+                Input::HandOver { done } => self.begin_hand_over(done)?,
                 Input::Unreadable(error) => return Err(error.into()),
                 Input::Stop => return Ok(Flow::Stop),
             }
@@ -159,7 +174,7 @@ impl<S: ReplicatedState> Driver<S> {
         let now = Instant::now();
         self.carry_out();
         while let Some(timer) = self.timers.take_due(now) {
-            self.replica.step(self.now(), Event::Timer(timer))?;
+            self.replica.step(self.clock.now(), Event::Timer(timer))?;
             self.carry_out();
         }
         Ok(Flow::GoOn)
@@ -173,7 +188,7 @@ impl<S: ReplicatedState> Driver<S> {
                 Completion::Durable { io, positions, bytes } => {
                     self.backlog.records -= positions.len();
                     self.backlog.bytes -= bytes;
-                    self.replica.step(self.now(), Event::Durable { io, positions })?;
+                    self.replica.step(self.clock.now(), Event::Durable { io, positions })?;
                 }
                 Completion::Failed(error) => return Err(error.into()),
             }
@@ -189,7 +204,7 @@ impl<S: ReplicatedState> Driver<S> {
     ) -> Result<(), NodeError> {
         match frame {
             Frame::Message(message) => {
-                self.replica.step(self.now(), Event::Receive { from, message })?;
+                self.replica.step(self.clock.now(), Event::Receive { from, message })?;
             }
             Frame::Forward(Forward { incarnation: of, id, request }) if of == incarnation => {
                 let number = self.requests.open_for(PeerRequest { from, incarnation, number: id });
@@ -226,7 +241,7 @@ impl<S: ReplicatedState> Driver<S> {
     /// Hands a client's request to this replica if it leads, or to the leader's node.
     fn route(&mut self, number: Number) -> Result<(), NodeError> {
         let leader = self.replica.leader();
-        let halted = matches!(self.replica.status().role, ringleader_replica::Role::Halted);
+        let halted = self.replica.status().role == Role::Halted;
         let Some(client) = self.requests.client(number) else { return Ok(()) };
         let request = client.request.clone();
         if leader == Some(self.id) || halted {
@@ -249,7 +264,7 @@ impl<S: ReplicatedState> Driver<S> {
             client.stage = Stage::Here;
         }
         let id = RequestId(number);
-        Ok(self.replica.step(self.now(), Event::ReadEventual { id, query })?)
+        Ok(self.replica.step(self.clock.now(), Event::ReadEventual { id, query })?)
     }
 
     fn ask_replica(&mut self, number: Number, request: ForwardRequest) -> Result<(), NodeError> {
@@ -258,7 +273,7 @@ impl<S: ReplicatedState> Driver<S> {
             ForwardRequest::Write(command) => Event::Write { id, command },
             ForwardRequest::Read(query) => Event::Read { id, query },
         };
-        Ok(self.replica.step(self.now(), event)?)
+        Ok(self.replica.step(self.clock.now(), event)?)
     }
 
     /// The replica has ended a request, of a client or of a peer.
@@ -274,8 +289,22 @@ impl<S: ReplicatedState> Driver<S> {
                 self.requests.end(number, Outcome::Refused(refusal.into()));
             }
             ReplicaOutcome::Unknown => self.requests.end(number, Outcome::Unknown),
-            ReplicaOutcome::GivesWay => unreachable!("a node asks for no transfer"),
+            // Nobody waits for a leader to begin to give way, only for the end of it.
+            ReplicaOutcome::GivesWay => {}
         }
+    }
+
+    /// Has the peer lead that holds most of the log, of those that can be spoken to.
+    fn begin_hand_over(&mut self, done: oneshot::Sender<()>) -> Result<(), NodeError> {
+        let reachable = self.links.iter().filter(|(_, link)| link.is_up()).map(|(&id, _)| id);
+        let held = |&peer: &ReplicaId| self.replica.group().progress(peer).map(|it| it.matched);
+        let Some(to) = reachable.filter(|peer| held(peer).is_some()).max_by_key(held) else {
+            return Ok(());
+        };
+        self.hand_over = Some(HandOver { to, _done: done });
+        let id = RequestId(self.requests.next());
+        tracing::info!(to = to.0, "handing over");
+        Ok(self.replica.step(self.clock.now(), Event::Transfer { id, to })?)
     }
 
     fn answer_peer(&mut self, peer: PeerRequest, outcome: ReplicaOutcome) {
@@ -293,7 +322,7 @@ impl<S: ReplicatedState> Driver<S> {
                 Refusal::Overloaded | Refusal::TooLong | Refusal::Halted(_) | Refusal::NoTransfer,
             ) => ForwardOutcome::Refused,
             ReplicaOutcome::Unknown => ForwardOutcome::Unknown,
-            ReplicaOutcome::GivesWay => unreachable!("a node asks for no transfer"),
+            ReplicaOutcome::GivesWay => unreachable!("no peer asks for a transfer"),
         };
         let PeerRequest { from, incarnation, number } = peer;
         let answered = Frame::Answered(Answered { incarnation, id: number, outcome });
@@ -352,6 +381,7 @@ impl<S: ReplicatedState> Driver<S> {
             let (term, leader) = (status.term.0, status.leader.map(|it| it.0));
             tracing::info!(term, leader, role = ?status.role, "role");
         }
+        self.hand_over.take_if(|_| status.role != Role::Leader);
         self.status.set(status);
         Ok(())
     }
@@ -381,11 +411,6 @@ impl<S: ReplicatedState> Driver<S> {
     fn next_deadline(&self) -> Option<Instant> {
         let deadlines = [self.timers.next(), self.retry_at, self.requests.next_deadline()];
         deadlines.into_iter().flatten().min()
-    }
-
-    fn now(&self) -> Tick {
-        let elapsed = self.start.elapsed().as_micros();
-        Tick(u64::try_from(elapsed).expect("a node does not run for 500,000 years"))
     }
 }
 

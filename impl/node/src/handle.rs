@@ -1,6 +1,7 @@
 //! What a server holds of its node.
 
 use crate::driver::Input;
+use crate::limits::HAND_OVER_MAX;
 use ringleader_core::ids::ReplicaId;
 use ringleader_replica::{Refusal, Status};
 use ringleader_wire::Command;
@@ -8,6 +9,7 @@ use ringleader_wire::frame::ForwardRequest;
 use std::cell::Cell;
 use std::rc::Rc;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 /// How a request ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +100,21 @@ impl Handle {
             return stopped;
         }
         answer.await.unwrap_or(stopped)
+    }
+
+    /// Has another replica lead, if this one does: clients of a node that is to stop need not wait
+    /// for an election. Returns when this node does not lead any more, when nobody can take over,
+    /// or after [`crate::limits::HAND_OVER_MAX`].
+    pub async fn hand_over(&self) {
+        let (done, ended) = oneshot::channel();
+        let asked = self.inputs.send(Input::HandOver { done });
+        // However it ends: whoever asks stops the node all the same.
+        let _ = timeout(HAND_OVER_MAX, async {
+            if asked.await.is_ok() {
+                let _ = ended.await;
+            }
+        })
+        .await;
     }
 
     /// Stops the node; [`crate::Running`] then ends.

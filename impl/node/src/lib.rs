@@ -19,10 +19,12 @@
 //! what the leader's node answers, or *unknown*.
 //!
 //! Modules: [`limits`], [`Handle`] (what a server holds), `driver` (the core task), `requests` (what
-//! is open), `link` and `inbound` (peers), `log_thread`, `timers`.
+//! is open), `link` and `inbound` (peers), `log_thread`, `timers`,
+//! `clock`.
 
 #![forbid(unsafe_code)]
 
+mod clock;
 mod driver;
 mod handle;
 mod inbound;

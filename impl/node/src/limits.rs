@@ -46,6 +46,9 @@ pub const LATE_MAX: Duration = Duration::from_millis(10);
 /// reason needs a little longer.
 pub const LATE_GRACE: Duration = Duration::from_millis(50);
 
+/// A leader that is to stop waits so long for a peer to take over: three election timeouts of 300 ms.
+pub const HAND_OVER_MAX: Duration = Duration::from_secs(1);
+
 /// Wait after a connection could not be accepted.
 pub const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 

@@ -91,7 +91,8 @@ impl Requests {
         number
     }
 
-    fn next(&mut self) -> Number {
+    /// A number that no request of this process has had.
+    pub(crate) fn next(&mut self) -> Number {
         self.last += 1;
         self.last
     }

@@ -1,5 +1,6 @@
 //! Putting a node together.
 
+use crate::clock::Clock;
 use crate::driver::{Backlog, Driver, read_stored};
 use crate::handle::Handle;
 use crate::inbound::Inbound;
@@ -9,7 +10,7 @@ use crate::log_thread::{LogThread, STREAM};
 use crate::requests::Requests;
 use crate::timers::Timers;
 use ringleader_core::group::Config;
-use ringleader_core::ids::{ReplicaId, Tick};
+use ringleader_core::ids::ReplicaId;
 use ringleader_replica::{RecoverError, Replica, ReplicatedState, StateError, StoredError};
 use ringleader_storage::wal::{Recovered, Wal, WriteError};
 use ringleader_wire::frame::{Hello, Incarnation};
@@ -21,7 +22,6 @@ use std::rc::Rc;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
 /// What a node is told when it starts.
 #[derive(Clone, Debug)]
@@ -77,7 +77,8 @@ pub fn start<S: ReplicatedState + 'static>(
 ) -> Result<(Handle, Running), NodeError> {
     let Options { group, peers, incarnation: seed } = options;
     let (id, voters, incarnation) = (group.id, group.voters, Incarnation(seed));
-    let replica = Replica::recover(&group, state, recovered.records(), STREAM, Tick(0))?;
+    let clock = Clock::start();
+    let replica = Replica::recover(&group, state, recovered.records(), STREAM, clock.now())?;
     let (inputs, input_receiver) = mpsc::channel(INPUTS_MAX);
     let mut tasks = JoinSet::new();
     let mut links = BTreeMap::new();
@@ -102,7 +103,8 @@ pub fn start<S: ReplicatedState + 'static>(
         timers: Timers::new(seed),
         status: Rc::clone(&status),
         requests: Requests::default(),
-        start: Instant::now(),
+        clock,
+        hand_over: None,
         backlog: Backlog::default(),
         retry_at: None,
         last_leader: None,

@@ -6,7 +6,7 @@ use crate::http::signature::Verifier;
 use crate::limits::REPLICAS_MAX;
 use figment::Figment;
 use figment::providers::{Env, Format, Toml};
-use ringleader_core::group::{self, AnnounceCommit, AtElection, Timing, Trim};
+use ringleader_core::group::{self, AnnounceCommit, AtElection, Drift, Lease, Timing, Trim};
 use ringleader_core::ids::{ReplicaId, Tick};
 use ringleader_core::quorum::ReplicaSet;
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,10 @@ const APPEND_ENTRIES_MAX: u64 = 64;
 
 /// Entries on their way to one peer: at 100,000 puts a second, 10 ms of them.
 const INFLIGHT_ENTRIES_MAX: u64 = 1024;
+
+/// How far the rates of clocks may be off. Crystals are off by 200 parts in a million; a daemon that
+/// corrects the time may bend a clock by a twelfth at most (the default of chrony), by 1/2,000 usually.
+const CLOCK_DRIFT_MAX: Drift = Drift { parts: 1, of: 10 };
 
 /// The configuration of one node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -201,8 +205,21 @@ impl Config {
             inflight_entries_max: INFLIGHT_ENTRIES_MAX,
             at_election: AtElection::AppendNoOp,
             announce_commit: AnnounceCommit::WithNextAppend,
-            timing: Timing::default(),
+            timing: self.timing(),
             trim: Trim::Never,
+        }
+    }
+
+    /// A leader that fell silent is replaced after an election timeout. Until then everything about
+    /// it has run out: what followers heard from it, after half of that, and its lease.
+    fn timing(&self) -> Timing {
+        let election = self.election_timeout_ms * 1000;
+        let evidence = (election / 2).max(self.heartbeat_interval_ms * 2000);
+        Timing {
+            evidence: Some(Tick(evidence)),
+            // An election has ended by then: a leader that is alone knows nothing better.
+            quorum_timeout: Some(Tick(election * 2)),
+            lease: Some(Lease { span: Tick(election * 2 / 3), drift: CLOCK_DRIFT_MAX }),
         }
     }
 
@@ -267,7 +284,12 @@ mod tests {
         let config = load(GOOD).unwrap();
         assert_eq!((config.election_timeout_ms, config.heartbeat_interval_ms), (300, 50));
         assert_eq!(config.peers().into_keys().collect::<Vec<_>>(), [ReplicaId(0)]);
-        assert_eq!(config.group().voters.size(), 2);
+        let group = config.group();
+        assert_eq!(group.voters.size(), 2);
+        // Whoever promised the leader not to elect another has waited before its own timer fires.
+        let lease = group.timing.lease.unwrap();
+        assert_eq!((lease.span, lease.wait()), (Tick(200_000), Tick(244_445)));
+        assert!(lease.wait() < group.election_timeout);
     }
 
     #[test]

@@ -10,7 +10,7 @@ pub(crate) mod signature;
 
 use crate::limits::{
     BODY_DISCARDED_MAX, BODY_LENGTH_MAX, BODY_TIMEOUT, BODY_UNIT_LENGTH, BODY_UNITS_MAX,
-    CONNECTIONS_MAX, HEADER_BYTES_MAX, HEADER_TIMEOUT,
+    CONNECTIONS_MAX, DRAIN_MAX, HEADER_BYTES_MAX, HEADER_TIMEOUT,
 };
 use crate::service::{Service, unix_ms};
 use bytes::Bytes;
@@ -27,6 +27,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
 use ringleader_api::{ApiError, ErrorKind, header};
 use ringleader_node::Handle;
 use ringleader_replica::Role;
@@ -43,8 +44,30 @@ use tokio::time::timeout;
 /// Wait after a connection could not be accepted, most likely for want of descriptors.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// Serves clients for ever.
-pub(crate) async fn run(listener: TcpListener, service: Service, verifier: Option<Verifier>) {
+/// Serves clients until `stop`; then finishes the requests that it has, for at most [`DRAIN_MAX`].
+pub(crate) async fn run(
+    listener: TcpListener,
+    service: Service,
+    verifier: Option<Verifier>,
+    stop: impl Future<Output = ()>,
+) {
+    let connections = GracefulShutdown::new();
+    tokio::select! {
+        never = accept(&listener, service, verifier, &connections) => match never {},
+        () = stop => {}
+    }
+    drop(listener);
+    if timeout(DRAIN_MAX, connections.shutdown()).await.is_err() {
+        tracing::warn!("requests of clients are left without an answer");
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    service: Service,
+    verifier: Option<Verifier>,
+    connections: &GracefulShutdown,
+) -> Infallible {
     let body_units = Semaphore::new(BODY_UNITS_MAX);
     let server = Rc::new(Server { service, verifier, body_units });
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
@@ -62,7 +85,7 @@ pub(crate) async fn run(listener: TcpListener, service: Service, verifier: Optio
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%address, %error, "cannot set TCP_NODELAY");
         }
-        let server = Rc::clone(&server);
+        let (server, watcher) = (Rc::clone(&server), connections.watcher());
         tokio::task::spawn_local(async move {
             let _slot = slot;
             let answer = service_fn(|request| {
@@ -74,7 +97,7 @@ pub(crate) async fn run(listener: TcpListener, service: Service, verifier: Optio
             http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
             http.max_buf_size(HEADER_BYTES_MAX);
             let connection = http.serve_connection(TokioIo::new(stream), answer);
-            if let Err(error) = connection.await {
+            if let Err(error) = watcher.watch(connection).await {
                 tracing::debug!(%address, %error, "closed a client's connection");
             }
         });

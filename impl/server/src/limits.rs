@@ -10,6 +10,10 @@ pub(crate) const HEADER_BYTES_MAX: usize = 64 << 10;
 /// keep idle connections in their pools between two uses.
 pub(crate) const HEADER_TIMEOUT: Duration = Duration::from_mins(2);
 
+/// A node that stops waits so long for the requests that it has begun: many elections, and less than
+/// what supervisors wait before they kill.
+pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(3);
+
 /// Wait for a body: 16 MB at 4 Mbit/s.
 pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(35);
 

@@ -8,13 +8,15 @@ use crate::service::Service;
 use crate::store::{Start, Store};
 use crate::upkeep;
 use ringleader_api::Place;
-use ringleader_node::{Handle, Options};
+use ringleader_node::Options;
+use std::convert::Infallible;
 use std::io::{self, IsTerminal, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 use tracing_subscriber::EnvFilter;
 
@@ -80,9 +82,21 @@ async fn serve(arguments: &Arguments, config: &Config) -> Result<(), Failure> {
     let place = Place { region: config.region.clone(), ..Place::default() };
     let endpoint = config.api_address.to_string();
     let service = Service { node: node.clone(), place, random, endpoint };
-    tokio::task::spawn_local(http::run(api, service, verifier));
+    let (stop_serving, stopped_serving) = oneshot::channel::<Infallible>();
+    let clients = http::run(api, service, verifier, async {
+        let Err(_dropped) = stopped_serving.await;
+    });
+    let clients = tokio::task::spawn_local(clients);
     tokio::task::spawn_local(upkeep::run(node.clone()));
-    tokio::task::spawn_local(stop_when_told(node, arguments.stop_with_stdin)?);
+    let told = told_to_stop(arguments.stop_with_stdin)?;
+    tokio::task::spawn_local(async move {
+        tracing::info!(reason = told.await, "stopping");
+        node.hand_over().await;
+        drop(stop_serving);
+        // It panicked or ended: there is nobody to wait for.
+        let _ = clients.await;
+        node.stop().await;
+    });
     announce(config);
     let ended = running.await.map_err(in_storage);
     tracing::info!("stopped");
@@ -104,11 +118,8 @@ fn announce(config: &Config) {
     let _ = out.flush();
 }
 
-/// Stops the node on SIGTERM, SIGINT, or at the end of standard input.
-fn stop_when_told(
-    node: Handle,
-    with_stdin: bool,
-) -> Result<impl Future<Output = ()> + 'static, Failure> {
+/// Waits for SIGTERM, SIGINT, or the end of standard input, and says which came.
+fn told_to_stop(with_stdin: bool) -> Result<impl Future<Output = &'static str>, Failure> {
     let listen = |kind| {
         signal(kind)
             .map_err(|error| Failure::Configuration(format!("cannot catch signals: {error}")))
@@ -116,13 +127,11 @@ fn stop_when_told(
     let (mut terminate, mut interrupt) =
         (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     Ok(async move {
-        let reason = tokio::select! {
+        tokio::select! {
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
             () = stdin_ended(), if with_stdin => "the end of standard input",
-        };
-        tracing::info!(reason, "stopping");
-        node.stop().await;
+        }
     })
 }
 

@@ -5,7 +5,9 @@ mod list;
 
 use bytes::BytesMut;
 use list::{List, append, number};
-use ringleader_core::group::{AnnounceCommit, AtElection, Config, Message, Timing, Trim};
+use ringleader_core::group::{
+    AnnounceCommit, AtElection, Config, Drift, Lease, Message, Timing, Trim,
+};
 use ringleader_core::ids::{LogEnd, LogIndex, ReplicaId, Term, Tick};
 use ringleader_core::quorum::ReplicaSet;
 use ringleader_node::{Handle, NodeError, Options, Outcome, RefusedBecause, Running};
@@ -86,8 +88,19 @@ impl Group {
             inflight_entries_max: 1024,
             at_election: AtElection::AppendNoOp,
             announce_commit: AnnounceCommit::WithNextAppend,
-            timing: Timing::default(),
+            timing: self.timing(),
             trim: Trim::Never,
+        }
+    }
+
+    /// Everything that has to do with time, as in production.
+    fn timing(&self) -> Timing {
+        let election = u64::try_from(self.election_timeout.as_micros()).unwrap();
+        let (span, drift) = (Tick(election * 2 / 3), Drift { parts: 1, of: 10 });
+        Timing {
+            evidence: Some(Tick(election / 2)),
+            quorum_timeout: Some(Tick(election * 2)),
+            lease: Some(Lease { span, drift }),
         }
     }
 
@@ -178,6 +191,58 @@ fn the_others_go_on_without_the_leader_and_it_catches_up() {
         while returned.handle.status().applied < last {
             tokio::task::yield_now().await;
         }
+    });
+}
+
+#[test]
+fn a_leader_that_hands_over_leaves_no_request_without_an_answer() {
+    // No election timer fires meanwhile: what follows is the transfer's doing.
+    on_one_thread(Clock::Real, async {
+        let mut group = Group::new(Duration::from_millis(500)).await;
+        let nodes = cluster(&mut group).await;
+        nodes[0].write(0).await;
+        let leads = |node: &Node| node.handle.status().role == Role::Leader;
+        let leader = nodes.iter().position(leads).unwrap();
+        let handle = &nodes[leader].handle;
+        let term = handle.status().term;
+        let write = |value| {
+            let handle = handle.clone();
+            asking(async move { handle.write(append(value)).await })
+        };
+        let writes: Vec<_> = (1..50).map(write).collect();
+        handle.hand_over().await;
+        assert!(!leads(&nodes[leader]));
+        for write in writes {
+            assert!(matches!(write.await.unwrap(), Outcome::Done(_)));
+        }
+        assert!(nodes[leader].length().await >= 50);
+        assert_eq!(handle.status().term, Term(term.0 + 1));
+        // Nothing is handed over by who does not lead.
+        handle.hand_over().await;
+        assert_eq!(handle.status().term, Term(term.0 + 1));
+    });
+}
+
+#[test]
+fn a_leader_that_is_left_alone_takes_no_reads_after_its_lease() {
+    on_one_thread(Clock::Real, async {
+        let mut group = Group::new(Duration::from_millis(100)).await;
+        let mut nodes = cluster(&mut group).await;
+        nodes[0].write(0).await;
+        let leader = nodes.iter().position(|it| it.handle.status().role == Role::Leader).unwrap();
+        let leader = nodes.remove(leader);
+        for node in nodes {
+            node.stop().await;
+        }
+        // Until the lease ends it may answer; then nobody confirms it, and it steps down.
+        let ended = loop {
+            match leader.handle.read(Command::default()).await {
+                Outcome::Done(_) => {}
+                ended @ (Outcome::Refused(_) | Outcome::Unknown) => break ended,
+            }
+        };
+        assert_eq!(ended, Outcome::Refused(RefusedBecause::NoLeader));
+        assert_ne!(leader.handle.status().role, Role::Leader);
     });
 }
 

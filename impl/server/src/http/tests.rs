@@ -47,7 +47,7 @@ async fn start(directory: &std::path::Path, verifier: Option<Verifier>) -> Socke
     tokio::task::spawn_local(crate::upkeep::run(node.clone()));
     let (place, random) = (Place::default(), Random::seeded());
     let service = Service { node, place, random, endpoint: address.to_string() };
-    tokio::task::spawn_local(run(api, service, verifier));
+    tokio::task::spawn_local(run(api, service, verifier, std::future::pending()));
     address
 }
 
