@@ -2,64 +2,21 @@
 //!
 //! Workload: the 50 Jepsen logs of etcd (each under 200 operations on one register), and the key-value
 //! histories of Porcupine's tests: by key, and all keys as one object whose model says nothing but what is
-//! legal in every state (*opaque*). CPU time of one thread, the least of eleven runs, parsing not
+//! legal in every state (*opaque*; making that object is included). CPU time of one thread, the least of eleven runs, parsing not
 //! included. `cargo bench -p lincheck --bench logs`.
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use lincheck::format::{Vocabulary, jepsen_log, porcupine};
-use lincheck::{
-    Budget, Cell, KeyValue, KeyValueAction, KeyValueCall, Model, Nature, Token, Verdict, check,
-};
+use lincheck::{Budget, Cell, KeyValue, Verdict, check};
 use stopwatch::{least_of, milliseconds};
+use store::store;
 
 mod stopwatch;
-
-/// All keys in one state.
-struct Opaque;
-
-/// The texts of the keys that were written, in the order of the keys.
-type Texts = Arc<[(Token, Arc<str>)]>;
-
-impl Model for Opaque {
-    type Action = KeyValueAction;
-    type State = Texts;
-    type Key = ();
-
-    fn key(&self, _: &KeyValueAction) {}
-
-    fn initial(&self) -> Texts {
-        Arc::new([])
-    }
-
-    fn step(&self, texts: &Texts, action: &KeyValueAction) -> Option<Texts> {
-        let place = texts.binary_search_by_key(&action.key, |(key, _)| *key);
-        let text: Arc<str> = place.map_or("".into(), |at| texts[at].1.clone());
-        let after = KeyValue.step(&text, action)?;
-        if after == text {
-            return Some(texts.clone());
-        }
-        let mut new = texts.to_vec();
-        match place {
-            Ok(at) => new[at].1 = after,
-            Err(at) => new.insert(at, (action.key, after)),
-        }
-        Some(new.into())
-    }
-
-    fn nature(&self, action: &KeyValueAction) -> Nature {
-        match action.call {
-            KeyValueCall::Get { .. } => Nature::Pure,
-            KeyValueCall::Put { .. } | KeyValueCall::Append { .. } | KeyValueCall::Delete => {
-                Nature::Total
-            }
-            KeyValueCall::Cas { .. } => Nature::Partial,
-        }
-    }
-}
+#[path = "../tests/store/mod.rs"]
+mod store;
 
 fn data(path: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/histories")).join(path)
@@ -96,9 +53,10 @@ fn main() {
             assert_eq!(matches!(verdict, Verdict::Legal(_)), expected, "{file}");
         });
         let mut decided = true;
-        let opaque = least_of(3, || {
+        let opaque = least_of(11, || {
             let budget = Budget::steps(1_000_000).with_memory(1 << 30);
-            match check(&document.operations, &Opaque, &budget) {
+            let (store, operations) = store(&document.operations);
+            match check(&operations, &store, &budget) {
                 Verdict::Legal(_) => assert!(expected, "{file}"),
                 Verdict::Illegal(_) => assert!(!expected, "{file}"),
                 Verdict::Undecided(_) => decided = false,

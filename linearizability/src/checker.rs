@@ -162,7 +162,8 @@ pub fn check_and_count<M: Model>(
     }
     let meter = Meter::new(budget.memory);
     let mut share = meter.share();
-    let Some(mut zones) = Zones::decide(history, model, true, &mut share) else {
+    let zones = Zones::decide(history, model, true, &mut share);
+    let Some(mut zones) = zones.filter(|zones| !zones.is_of_no_use()) else {
         drop(share);
         return search_and_count(history, model, budget);
     };
@@ -201,7 +202,7 @@ pub fn decide<M: Model>(
     model: &M,
     budget: &Budget,
 ) -> (Ruling, Cost) {
-    if history.len() > tiny::OPERATIONS_MAX {
+    let only_search = if history.len() > tiny::OPERATIONS_MAX {
         let meter = Meter::new(budget.memory);
         let mut share = meter.share();
         if let Some(zones) = Zones::decide(history, model, false, &mut share) {
@@ -212,9 +213,18 @@ pub fn decide<M: Model>(
             if zones.is_legal() {
                 return (Ruling::Legal, cost);
             }
+            zones.is_of_no_use()
+        } else {
+            true
         }
-    }
-    let (verdict, cost) = check_and_count(history, model, budget);
+    } else {
+        false
+    };
+    let (verdict, cost) = if only_search {
+        search_and_count(history, model, budget)
+    } else {
+        check_and_count(history, model, budget)
+    };
     let ruling = match verdict {
         Verdict::Legal(_) => Ruling::Legal,
         Verdict::Illegal(_) => Ruling::Illegal,
@@ -243,7 +253,8 @@ pub fn states_before_failure<M: Model>(
     steps: u64,
 ) -> Option<(usize, Vec<M::State>)> {
     let limits = Limits { steps, deadline: None, stop: None };
-    match search(part, model, Rules::ALL, &limits, Meter::new(None).share()).0 {
+    let rules = Rules { quotient: false, ..Rules::ALL };
+    match search(part, model, rules, &limits, Meter::new(None).share()).0 {
         Outcome::Illegal { position, states } => Some((position, states)),
         Outcome::Legal(_) | Outcome::Undecided { .. } => None,
     }

@@ -70,7 +70,7 @@ pub use checker::{
     check_by_search, check_by_zones, decide,
 };
 pub use history::Operation;
-pub use model::{Access, Model, Nature};
+pub use model::{Access, Model, Nature, Quotient};
 pub use models::cell::{Cell, CellAction, CellCall, Condition, PutIfOutcome};
 pub use models::key_value::{KeyValue, KeyValueAction, KeyValueCall};
 pub use search::{Rules, Shortage};

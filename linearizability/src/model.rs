@@ -48,6 +48,9 @@ pub enum Access {
     Overwrite(Token),
 }
 
+/// A map of states; see [`Model::quotient`].
+pub type Quotient<S> = Box<dyn Fn(S) -> S>;
+
 /// The object that a history claims to have used.
 ///
 /// Keys are independent objects: a history is linearizable exactly when its part for each key is
@@ -88,6 +91,15 @@ pub trait Model: Sync {
     /// Promise: the result is legal exactly when the input is, and what linearizes the result
     /// linearizes the input (operations are recognised by [`Operation::index`]).
     fn narrow(&self, _partition: &mut Vec<Operation<Self::Action>>) {}
+
+    /// A map that sends states to others which no operation of this partition, now or later, can tell
+    /// from them; the search then meets fewer.
+    ///
+    /// Promise: a state and its image allow the same actions of the partition, and after each of those
+    /// the images of what comes of them are the same (the map is a bisimulation).
+    fn quotient(&self, _partition: &[Operation<Self::Action>]) -> Option<Quotient<Self::State>> {
+        None
+    }
 
     /// Whether `dependent` could owe its legality to `writer`: if it never could, a legal order
     /// stays legal when `writer` is taken out. Used to shrink counterexamples; `true` is always

@@ -77,6 +77,14 @@ enum Status {
     Swap,
 }
 
+/// A compare-and-set.
+#[derive(Clone, Copy, Debug)]
+struct Swap {
+    cluster: u32,
+    /// The cluster of the value that it found; [`NONE`] if that had not been met yet, or is absence.
+    found: u32,
+}
+
 /// What is known about a key.
 #[derive(Clone, Copy, Debug)]
 struct KeyState {
@@ -97,8 +105,8 @@ pub(crate) struct Zones<'a, M: Model> {
     states: Vec<KeyState>,
     clusters: Vec<Cluster>,
     values: Values,
-    /// Compare-and-sets: their cluster, in the order of the history.
-    swaps: Vec<u32>,
+    /// Compare-and-sets, in the order of the history.
+    swaps: Vec<Swap>,
     /// Reads of a value whose write had not been met yet.
     early: Vec<u32>,
     /// Positions of operations that found absence.
@@ -155,7 +163,8 @@ impl<'a, M: Model> Zones<'a, M> {
         self.clusters.capacity() * size_of::<Cluster>()
             + self.values.bytes()
             + self.states.capacity() * (size_of::<KeyState>() + size_of::<(M::Key, u32)>())
-            + (self.swaps.capacity() + self.early.capacity() + self.absences.capacity()) * 4
+            + self.swaps.capacity() * size_of::<Swap>()
+            + (self.early.capacity() + self.absences.capacity()) * 4
             + (self.reads.capacity() + self.left_out.capacity()) * size_of::<(u32, u32)>()
     }
 
@@ -188,6 +197,9 @@ impl<'a, M: Model> Zones<'a, M> {
     }
 
     fn take(&mut self, at: u32, operation: &Operation<M::Action>, key: u32) {
+        if self.states[key as usize].finding == Finding::Unsuitable {
+            return; // a search will look at it
+        }
         let access = self.model.access(&operation.action);
         let known = operation.returned.is_some();
         match access {
@@ -212,8 +224,9 @@ impl<'a, M: Model> Zones<'a, M> {
                     self.cluster(at, operation, key, Status::Head);
                 }
             }
-            Access::Swap { to, .. } => {
-                self.swaps.push(position(self.clusters.len()));
+            Access::Swap { from, to } => {
+                let found = from.and_then(|from| self.find(key, from)).unwrap_or(NONE);
+                self.swaps.push(Swap { cluster: position(self.clusters.len()), found });
                 self.write(at, operation, key, to, Status::Swap);
             }
             Access::Other => self.states[key as usize].finding = Finding::Unsuitable,
@@ -237,7 +250,8 @@ impl<'a, M: Model> Zones<'a, M> {
         status: Status,
     ) {
         let (history, model, clusters) = (self.history, self.model, &self.clusters);
-        let fresh = self.values.insert(key, value, position(clusters.len()), |cluster| {
+        let key_of = |cluster: u32| clusters[cluster as usize].key;
+        let fresh = self.values.insert(key, value, position(clusters.len()), key_of, |cluster| {
             written(history, model, &clusters[cluster as usize]) == Some((key, value))
         });
         if !fresh {
@@ -248,7 +262,8 @@ impl<'a, M: Model> Zones<'a, M> {
 
     /// The cluster of a value, if its write has been met.
     fn find(&self, key: u32, value: Token) -> Option<u32> {
-        self.values.get(key, value, |cluster| {
+        let key_of = |cluster: u32| self.clusters[cluster as usize].key;
+        self.values.get(key, value, key_of, |cluster| {
             let cluster = &self.clusters[cluster as usize];
             written(self.history, self.model, cluster) == Some((key, value))
         })
@@ -331,17 +346,33 @@ impl<'a, M: Model> Zones<'a, M> {
     }
 
     /// Links each compare-and-set that happened to the cluster of the value it found.
-    fn chain(&mut self, swaps: &[u32]) {
-        let mut happened: Vec<u32> = swaps
-            .iter()
-            .copied()
-            .filter(|cluster| self.clusters[*cluster as usize].status != Status::Unseen)
-            .collect();
-        while let Some(number) = happened.pop() {
-            let Cluster { write, key, .. } = self.clusters[number as usize];
+    fn chain(&mut self, swaps: &[Swap]) {
+        let happened = |swap: &&Swap| self.clusters[swap.cluster as usize].status == Status::Swap;
+        let mut happened: Vec<Swap> = swaps.iter().filter(happened).copied().collect();
+        while let Some(swap) = happened.pop() {
+            let Some(found) = self.link(swap) else { continue };
+            if self.clusters[found as usize].status == Status::Unseen {
+                let status = self.status_of_write(found);
+                self.clusters[found as usize].status = status;
+                if status == Status::Swap
+                    && let Ok(at) = swaps.binary_search_by_key(&found, |swap| swap.cluster)
+                {
+                    happened.push(swaps[at]);
+                }
+            }
+        }
+    }
+
+    /// Links a compare-and-set to the cluster of the value it found; nothing if there is none, or
+    /// if that value is absence.
+    fn link(&mut self, Swap { cluster: number, mut found }: Swap) -> Option<u32> {
+        let Cluster { write, key, .. } = self.clusters[number as usize];
+        if found == NONE {
             let operation = &self.history[write as usize];
             let state = &mut self.states[key as usize];
-            let Access::Swap { from, .. } = self.model.access(&operation.action) else { continue };
+            let Access::Swap { from, .. } = self.model.access(&operation.action) else {
+                return None;
+            };
             let Some(from) = from else {
                 // From absence: before the first write, or after some delete.
                 if state.deleted == u64::MAX
@@ -355,25 +386,20 @@ impl<'a, M: Model> Zones<'a, M> {
                     state.ease();
                     self.clusters[number as usize].status = Status::Head;
                 }
-                continue;
+                return None;
             };
-            let Some(found) = self.find(key, from) else {
+            let Some(late) = self.find(key, from) else {
                 self.states[key as usize].refute();
-                continue;
+                return None;
             };
-            if self.clusters[found as usize].status == Status::Unseen {
-                let status = self.status_of_write(found);
-                self.clusters[found as usize].status = status;
-                if status == Status::Swap {
-                    happened.push(found);
-                }
-            }
-            let cluster = &mut self.clusters[found as usize];
-            if cluster.next != NONE {
-                self.states[key as usize].refute();
-            }
-            cluster.next = number;
+            found = late;
         }
+        let cluster = &mut self.clusters[found as usize];
+        if cluster.next != NONE {
+            self.states[key as usize].refute();
+        }
+        cluster.next = number;
+        Some(found)
     }
 }
 
@@ -387,6 +413,11 @@ impl<M: Model> Decided<'_, M> {
     /// Whether every key is legal, nothing left out.
     pub(crate) fn is_legal(&self) -> bool {
         self.zones.states.iter().all(|state| state.finding == Finding::Legal)
+    }
+
+    /// Whether no key is of the class.
+    pub(crate) fn is_of_no_use(&self) -> bool {
+        self.zones.states.iter().all(|state| state.finding == Finding::Unsuitable)
     }
 
     /// Whether every key is legal, what was left out fits included: after

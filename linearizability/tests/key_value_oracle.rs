@@ -57,8 +57,8 @@ fn history(draws: &[Draw]) -> Vec<Operation<KeyValueAction>> {
         let (_, _, _, kind, letter, unknown, lie) = draws[at];
         let value = ["a", "b", ""][usize::from(letter)].into();
         let call = match kind {
-            0..=4 if lie < 50 => KeyValueCall::Get { seen: before.as_str().into() },
-            0..=4 if lie < 70 => KeyValueCall::Get { seen: format!("{text}a").into() },
+            0..=4 if lie < 48 => KeyValueCall::Get { seen: before.as_str().into() },
+            0..=4 if lie < 78 => KeyValueCall::Get { seen: format!("{text}a").into() },
             0..=4 => KeyValueCall::Get { seen: text.as_str().into() },
             5..=7 => KeyValueCall::Append { value },
             8 => KeyValueCall::Put { value },

@@ -9,6 +9,9 @@ use std::time::Instant;
 use lincheck::format::texts::Texts;
 use lincheck::format::{Format, Vocabulary, read_with};
 use lincheck::{Budget, Cell, KeyValue, Verdict, check};
+use store::store;
+
+mod store;
 
 fn data(path: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/histories")).join(path)
@@ -53,5 +56,10 @@ fn key_value_histories_get_their_known_verdicts() {
         println!("{file} in {:.3} ms", start.elapsed().as_secs_f64() * 1e3);
         assert_eq!(matches!(verdict, Verdict::Legal(_)), expected, "{file}");
         assert_eq!(matches!(verdict, Verdict::Illegal(_)), !expected, "{file}");
+        // All keys in one state: a budget that only few states and no lost rule can meet.
+        let (store, operations) = store(&document.operations);
+        let verdict = check(&operations, &store, &Budget::steps(1_000_000));
+        assert_eq!(matches!(verdict, Verdict::Legal(_)), expected, "{file} as one object");
+        assert_eq!(matches!(verdict, Verdict::Illegal(_)), !expected, "{file} as one object");
     }
 }

@@ -1,9 +1,16 @@
 //! Texts under keys: get, put, append, delete, compare-and-set. A key that was never written, or
 //! was deleted, holds the empty text.
+//!
+//! A text is *hopeless* if no text that some operation of the partition names as the one it found, or
+//! compares with, starts with it. Appending to it gives a hopeless text again, and until the
+//! next put, delete or successful compare-and-set nothing can tell which: no get and no successful
+//! compare-and-set is legal, every refused one is. So all hopeless texts are one state
+//! ([`Observed`]). Without that, each order of appends that are concurrent is a state of its own.
 
 use std::sync::Arc;
 
-use crate::model::{Model, Nature};
+use crate::history::Operation;
+use crate::model::{Model, Nature, Quotient};
 use crate::token::Token;
 
 /// Key-value pairs; see the [module](self).
@@ -50,6 +57,44 @@ pub enum KeyValueCall {
     },
 }
 
+/// The texts that the operations of a partition can recognise.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// In order, each once.
+    texts: Vec<Arc<str>>,
+    /// What stands for all hopeless texts: hopeless itself.
+    hopeless: Arc<str>,
+}
+
+impl Observed {
+    /// Collects what these calls can recognise.
+    pub fn of<'a>(calls: impl Iterator<Item = &'a KeyValueCall>) -> Self {
+        let mut texts: Vec<Arc<str>> = calls
+            .filter_map(|call| match call {
+                KeyValueCall::Get { seen } => Some(seen.clone()),
+                KeyValueCall::Cas { from, .. } => Some(from.clone()),
+                KeyValueCall::Put { .. } | KeyValueCall::Append { .. } | KeyValueCall::Delete => {
+                    None
+                }
+            })
+            .collect();
+        texts.sort_unstable();
+        texts.dedup();
+        // Longer than any of them.
+        let length = texts.iter().map(|text| text.len()).max().map_or(0, |longest| longest + 1);
+        Self { texts, hopeless: "?".repeat(length).into() }
+    }
+
+    /// The text itself, or what stands for all hopeless ones.
+    #[must_use]
+    pub fn image(&self, text: Arc<str>) -> Arc<str> {
+        let at = self.texts.partition_point(|other| **other < *text);
+        // Texts that start with it stand together, from its own place on.
+        let hope = self.texts.get(at).is_some_and(|next| next.starts_with(&*text));
+        if hope { text } else { self.hopeless.clone() }
+    }
+}
+
 impl Model for KeyValue {
     type Action = KeyValueAction;
     type State = Arc<str>;
@@ -83,6 +128,11 @@ impl Model for KeyValue {
             KeyValueCall::Cas { from, to, .. } if from == to => Nature::Pure,
             KeyValueCall::Cas { .. } => Nature::Partial,
         }
+    }
+
+    fn quotient(&self, partition: &[Operation<KeyValueAction>]) -> Option<Quotient<Arc<str>>> {
+        let observed = Observed::of(partition.iter().map(|operation| &operation.action.call));
+        Some(Box::new(move |text| observed.image(text)))
     }
 
     fn depends(&self, dependent: &KeyValueAction, writer: &KeyValueAction) -> bool {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
-use crate::model::{Access, Model, Nature};
+use crate::model::{Access, Model, Nature, Quotient};
 use crate::zone::Mixer;
 
 /// No state: the action is illegal.
@@ -58,6 +58,8 @@ impl Manner {
 /// States and actions of a model by number. The initial state is 0.
 pub(crate) struct Interned<'a, M: Model> {
     model: &'a M,
+    /// What all states are sent through.
+    quotient: Option<Quotient<M::State>>,
     /// One action of each number.
     actions: Vec<&'a M::Action>,
     states: Vec<M::State>,
@@ -65,13 +67,22 @@ pub(crate) struct Interned<'a, M: Model> {
 }
 
 impl<'a, M: Model> Interned<'a, M> {
-    pub(crate) fn new(model: &'a M, actions: Vec<&'a M::Action>) -> Self {
-        let mut interned = Self { model, actions, states: Vec::new(), numbers: HashMap::default() };
+    pub(crate) fn new(
+        model: &'a M,
+        actions: Vec<&'a M::Action>,
+        quotient: Option<Quotient<M::State>>,
+    ) -> Self {
+        let (states, numbers) = (Vec::new(), HashMap::default());
+        let mut interned = Self { model, quotient, actions, states, numbers };
         interned.number(model.initial());
         interned
     }
 
     fn number(&mut self, state: M::State) -> u32 {
+        let state = match &self.quotient {
+            Some(quotient) => quotient(state),
+            None => state,
+        };
         if let Some(number) = self.numbers.get(&state) {
             return *number;
         }

@@ -58,6 +58,11 @@
 //! 7. *No loops.* A step that does not change the state is left out, unless it uses the operation
 //!    that returns, or is a constant write that hides something.
 //!
+//! 8. *Indistinguishable states.* Where the [model](crate::Model::quotient) maps states to others that
+//!    no operation of the partition can tell from them, the image stands for the state. The same sequences are legal
+//!    from both, and lead to states with the same image; so every step of J can be copied, and every
+//!    witness is one of the object itself.
+//!
 //! Each of them is a switch in [`Rules`], and the others are right without it. Rules 5 and 7 need
 //! rules 2 and 1. The module `portfolio` says what is done when the configurations are too many.
 

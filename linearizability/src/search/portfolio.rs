@@ -71,7 +71,8 @@ pub(crate) fn search<M: Model>(
     memory: Share<'_>,
 ) -> (Outcome<M::State>, u64) {
     let (mut schedule, actions) = Schedule::new(operations, model);
-    let mut interned = Interned::new(model, actions);
+    let quotient = if rules.quotient { model.quotient(operations) } else { None };
+    let mut interned = Interned::new(model, actions, quotient);
     let manners = interned.manners();
     let known: Known<'_> = &mut interned;
     let automaton = Automaton::new(known, manners, operations.len());

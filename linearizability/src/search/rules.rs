@@ -23,6 +23,9 @@ pub struct Rules {
     pub no_loops: bool,
     /// What the model does before the search: [`Model::narrow`](crate::Model::narrow).
     pub narrow: bool,
+    /// States that the model calls indistinguishable are one:
+    /// [`Model::quotient`](crate::Model::quotient).
+    pub quotient: bool,
 }
 
 impl Rules {
@@ -36,6 +39,7 @@ impl Rules {
         weakest_first: true,
         no_loops: true,
         narrow: true,
+        quotient: true,
     };
 
     /// No rule: plain just-in-time linearization.
@@ -48,6 +52,7 @@ impl Rules {
         weakest_first: false,
         no_loops: false,
         narrow: false,
+        quotient: false,
     };
 }
 

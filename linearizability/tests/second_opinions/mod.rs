@@ -16,6 +16,7 @@ pub(crate) fn rule_sets() -> Vec<Rules> {
         Rules { weakest_first: false, ..ALL },
         Rules { no_loops: false, ..ALL },
         Rules { narrow: false, ..ALL },
+        Rules { quotient: false, ..ALL },
         Rules::NONE,
     ]
 }

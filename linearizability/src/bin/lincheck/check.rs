@@ -1,9 +1,12 @@
 //! `check` and `explain`: many inputs, one line for each, and the evidence.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use clap::Args;
@@ -12,7 +15,7 @@ use lincheck::judge::Finding;
 
 use crate::names::{FormatName, LevelName, ModelName};
 use crate::output::{complain, progress, read, say};
-use crate::process::{cpu_seconds, peak_bytes};
+use crate::process::{Whose, cpu_seconds, peak_bytes};
 use crate::report::{as_json, as_junit};
 use crate::subject::{Answer, Question, decide};
 
@@ -160,21 +163,71 @@ fn check_all(common: &Common, telling: Telling, loud: bool) -> (Vec<Checked>, Re
     if told.is_err() {
         return (checked, told);
     }
-    for (number, file) in common.files.iter().enumerate() {
+    let check = |number: usize, file: &str, question: &Question| {
         if loud {
             progress(&format!("{} of {}: {file}", number + 1, common.files.len()));
         }
-        let result = check_file(file, &question).map_err(|error| format!("{file}: {error}"));
-        let mut one = Checked { file: file.clone(), result };
+        let result = check_file(file, question).map_err(|error| format!("{file}: {error}"));
+        Checked { file: file.to_owned(), result }
+    };
+    let mut take = |mut one: Checked| {
         if let Ok(decided) = &mut one.result
             && let (Some(path), Some(page)) = (&common.html, decided.answer.page.take())
         {
-            told = told.and(write(&page_of(path, file, number), &page));
+            let write_page = write(&page_of(path, &one.file, checked.len()), &page);
+            told = std::mem::replace(&mut told, Ok(())).and(write_page);
         }
-        told = told.and(tell(&one, telling));
+        told = std::mem::replace(&mut told, Ok(())).and(tell(&one, telling));
         checked.push(one);
-    }
+    };
+    in_order(&common.files, &question, check, &mut take);
     (checked, told)
+}
+
+/// Checks files, several at once, and hands the results over in the order of the files.
+///
+/// Few files have all threads for their keys, one after the other; so have files under a limit of
+/// memory, which holds for the process.
+fn in_order(
+    files: &[String],
+    question: &Question,
+    check: impl Fn(usize, &str, &Question) -> Checked + Sync,
+    take: &mut impl FnMut(Checked),
+) {
+    let workers = question.budget.threads.get();
+    if workers == 1 || files.len() < workers || question.budget.memory.is_some() {
+        for (number, file) in files.iter().enumerate() {
+            take(check(number, file, question));
+        }
+        return;
+    }
+    let budget = question.budget.with_threads(NonZeroUsize::MIN);
+    let question = Question { budget, ..*question };
+    let next = AtomicUsize::new(0);
+    let (send, receive) = mpsc::channel();
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            let (send, next, check, question) = (send.clone(), &next, &check, &question);
+            scope.spawn(move || {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(file) = files.get(number) else { break };
+                    if send.send((number, check(number, file, question))).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(send);
+        let (mut early, mut due) = (BTreeMap::new(), 0);
+        for (number, one) in receive {
+            early.insert(number, one);
+            while let Some(one) = early.remove(&due) {
+                take(one);
+                due += 1;
+            }
+        }
+    });
 }
 
 /// A path that ends with `.html` is the page of one file, any other a directory of pages.
@@ -231,9 +284,11 @@ fn finish(checked: &[Checked], told: Result<(), String>) -> u8 {
 
 fn check_file(file: &str, question: &Question) -> Result<Decided, String> {
     let bytes = read(file).map_err(|error| error.to_string())?;
-    let start = cpu_seconds();
+    let alone = question.budget.threads.get() > 1;
+    let whose = if alone { Whose::AllThreads } else { Whose::ThisThread };
+    let start = cpu_seconds(whose);
     let answer = decide(file, &bytes, question)?;
-    Ok(Decided { answer, cpu_seconds: cpu_seconds() - start, peak_bytes: peak_bytes() })
+    Ok(Decided { answer, cpu_seconds: cpu_seconds(whose) - start, peak_bytes: peak_bytes() })
 }
 
 /// One line for a file, and the evidence. Errors go to standard error.

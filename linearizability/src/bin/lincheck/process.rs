@@ -2,9 +2,19 @@
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Time on all processors.
-pub(crate) fn cpu_seconds() -> f64 {
-    let now = clock_gettime(ClockId::ProcessCPUTime);
+/// Whose time on a processor counts.
+#[derive(Clone, Copy)]
+pub(crate) enum Whose {
+    AllThreads,
+    ThisThread,
+}
+
+/// Time on processors so far.
+pub(crate) fn cpu_seconds(whose: Whose) -> f64 {
+    let now = clock_gettime(match whose {
+        Whose::AllThreads => ClockId::ProcessCPUTime,
+        Whose::ThisThread => ClockId::ThreadCPUTime,
+    });
     #[expect(clippy::cast_precision_loss, reason = "a process lives less than 2^52 seconds")]
     let seconds = now.tv_sec as f64 + now.tv_nsec as f64 / 1e9;
     seconds
