@@ -1,5 +1,6 @@
 """What clients saw, judged: calls that must not be repeated blindly, each sent once, recorded with
-unknown outcomes and given to `lincheck`. It splits the history by key."""
+unknown outcomes and given to `lincheck`. Histories of single items are split by key; those of
+transactions, queries and eventual reads are about several items, each of them a list that grows."""
 
 import itertools
 import json
@@ -70,9 +71,23 @@ class Client(threading.Thread):
             old = seen.get(key)
             condition = {"absent": True} if old is None else {"equals": old}
             line["if"] = condition
+        told = self.attempt(lambda: self.send(kind, key, value, condition), value, line)
+        if told is None:
+            return
+        if kind == "get":
+            value = seen[key] = told["read"]
+        elif "failed" not in told:
+            seen[key] = value
+        elif "old" in told:
+            seen[key] = told["old"]
+        told.pop("read", None)
+        self.recorder.add(type="ok", value=value, **line, **told)
+
+    def attempt(self, send, value, line):
+        """Sends something once. Returns the answer, or nothing if there was none, which is recorded."""
         self.recorder.add(type="invoke", value=value, **line)
         try:
-            told = self.send(kind, key, value, condition)
+            return send()
         except UNSENT:
             self.recorder.add(type="fail", value=value, **line)
             time.sleep(0.05)
@@ -86,15 +101,7 @@ class Client(threading.Thread):
         except (exceptions.HTTPClientError, exceptions.ConnectionError):
             self.recorder.add(type="info", value=value, **line)
             self.renew("info")
-        else:
-            if kind == "get":
-                value = seen[key] = told["read"]
-            elif "failed" not in told:
-                seen[key] = value
-            elif "old" in told:
-                seen[key] = told["old"]
-            told.pop("read", None)
-            self.recorder.add(type="ok", value=value, **line, **told)
+        return None
 
     def renew(self, kind):
         """After an unknown outcome the process has one operation open for ever."""
@@ -137,6 +144,107 @@ class Client(threading.Thread):
         return {}
 
 
+class Transactor(Client):
+    """Appends to several lists at once and reads several at once. Lists are items of one partition,
+    and another one every so often, so that they stay short."""
+
+    LISTS = range(3)
+    APPENDS_PER_PARTITION = 60
+
+    def __init__(self, number, endpoint, table, recorder, consistent):
+        super().__init__(number, endpoint, table, recorder)
+        self.consistent = consistent
+
+    def run(self):
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline:
+            value = next(self.recorder.values)
+            partition = f"p{value // self.APPENDS_PER_PARTITION}"
+            lists = self.random.sample(self.LISTS, self.random.randint(1, 3))
+            kind = self.random.choice(["append", "append", "update", "moment", "query", "get"])
+            getattr(self, kind)(partition, lists, value)
+
+    def transaction(self, partition, operations, send):
+        """One transaction: operations of lists by number; `send` returns what was read."""
+        value = [[f, f"{partition}/{at}", of] for f, at, of in operations]
+        line = {"process": self.process, "f": "txn"}
+        read = self.attempt(send, value, line)
+        if read is not None:
+            told = [[f, key, read.get(key, []) if f == "r" else of] for f, key, of in value]
+            self.recorder.add(type="ok", value=told, **line)
+
+    def key(self, partition, at):
+        return {"id": {"S": partition}, "n": {"N": str(at)}}
+
+    def appending(self, partition, at, value):
+        return {
+            "TableName": self.table,
+            "Key": self.key(partition, at),
+            "UpdateExpression": "SET v = list_append(if_not_exists(v, :none), :one)",
+            "ExpressionAttributeValues": {
+                ":none": {"L": []},
+                ":one": {"L": [{"N": str(value)}]},
+            },
+        }
+
+    def append(self, partition, lists, value):
+        parts = [{"Update": self.appending(partition, at, value)} for at in lists]
+
+        def send():
+            self.db.transact_write_items(TransactItems=parts)
+            return {}
+
+        self.transaction(partition, [("append", at, value) for at in lists], send)
+
+    def update(self, partition, lists, value):
+        """An append to one list that tells the list."""
+        at = lists[0]
+
+        def send():
+            request = {**self.appending(partition, at, value), "ReturnValues": "ALL_NEW"}
+            return lists_of([self.db.update_item(**request)["Attributes"]])
+
+        self.transaction(partition, [("append", at, value), ("r", at, None)], send)
+
+    def moment(self, partition, lists, _):
+        gets = [{"Get": {"TableName": self.table, "Key": self.key(partition, at)}} for at in lists]
+
+        def send():
+            answers = self.db.transact_get_items(TransactItems=gets)["Responses"]
+            return lists_of(answer["Item"] for answer in answers if "Item" in answer)
+
+        self.transaction(partition, [("r", at, None) for at in lists], send)
+
+    def get(self, partition, lists, _):
+        at = lists[0]
+
+        def send():
+            key = {"TableName": self.table, "Key": self.key(partition, at)}
+            answer = self.db.get_item(**key, ConsistentRead=self.consistent)
+            return lists_of([answer["Item"]] if "Item" in answer else [])
+
+        self.transaction(partition, [("r", at, None)], send)
+
+    def query(self, partition, *_):
+        def send():
+            answer = self.db.query(
+                TableName=self.table,
+                KeyConditionExpression="id = :id",
+                ExpressionAttributeValues={":id": {"S": partition}},
+                ConsistentRead=self.consistent,
+            )
+            return lists_of(answer["Items"])
+
+        self.transaction(partition, [("r", at, None) for at in self.LISTS], send)
+
+
+def lists_of(items):
+    return {
+        f"{item['id']['S']}/{item['n']['N']}": [int(value["N"]) for value in item["v"]["L"]]
+        for item in items
+    }
+
+
 def value_of(item):
     return int(item["v"]["N"]) if item else None
 
@@ -155,15 +263,31 @@ def test_what_clients_saw_is_linearizable(cluster, make, lincheck, tmp_path):
     clients = [
         Client(number, cluster.endpoint(number % 3), table, recorder) for number in range(CLIENTS)
     ]
+    judge(clients, recorder, [lincheck, "check", "--model", "item"], tmp_path)
+
+
+@pytest.mark.parametrize(
+    "consistent, level", [(True, "strict-serializable"), (False, "serializable")]
+)
+def test_transactions_and_queries_are(consistent, level, cluster, make, lincheck, tmp_path):
+    """Strong queries see each transaction whole and in time; eventual ones see it whole, maybe late."""
+    table, recorder = make("id", "n:N"), Recorder()
+    clients = [
+        Transactor(number, cluster.endpoint(number % 3), table, recorder, consistent)
+        for number in range(CLIENTS)
+    ]
+    judge(clients, recorder, [lincheck, "check", "--model", "list-append", "--level", level], tmp_path)
+
+
+def judge(clients, recorder, command, tmp_path):
+    """Has clients do their work, and a checker judge what they saw."""
     for client in clients:
         client.start()
     for client in clients:
         client.join()
     history = tmp_path / "history.jsonl"
     history.write_text("".join(json.dumps(line) + "\n" for line in recorder.lines))
-    verdict = subprocess.run(
-        [lincheck, "check", "--model", "item", history], capture_output=True, text=True
-    )
+    verdict = subprocess.run([*command, history], capture_output=True, text=True)
     kinds = [line["type"] for line in recorder.lines]
     print({kind: kinds.count(kind) for kind in ("ok", "fail", "info")}, verdict.stdout.strip())
     assert verdict.returncode == 0, verdict.stdout + verdict.stderr

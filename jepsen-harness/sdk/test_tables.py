@@ -16,8 +16,58 @@ def test_a_table_is_described(db, make):
         {"AttributeName": "n", "KeyType": "RANGE"},
     ]
     assert table["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
+    assert (table["ItemCount"], table["TableSizeBytes"]) == (0, 0)
     by_arn = db.describe_table(TableName=table["TableArn"])["Table"]
     assert by_arn["TableId"] == table["TableId"]
+
+
+@pytest.mark.calm
+def test_a_table_is_made_changed_and_removed_as_waiters_expect(db):
+    name = "statuses"
+    key = [{"AttributeName": "id", "KeyType": "HASH"}]
+    made = db.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=key,
+        GlobalSecondaryIndexes=[
+            {"IndexName": "again", "KeySchema": key, "Projection": {"ProjectionType": "ALL"}}
+        ],
+    )["TableDescription"]
+    assert made["TableStatus"] == "CREATING"
+    assert made["GlobalSecondaryIndexes"][0]["IndexStatus"] == "CREATING"
+    db.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1})
+    changed = db.update_table(
+        TableName=name, GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "again"}}]
+    )["TableDescription"]
+    assert changed["TableStatus"] == "UPDATING"
+    assert changed["GlobalSecondaryIndexes"][0]["IndexStatus"] == "DELETING"
+    described = db.describe_table(TableName=name)["Table"]
+    assert described["TableStatus"] == "ACTIVE" and "GlobalSecondaryIndexes" not in described
+    assert db.delete_table(TableName=name)["TableDescription"]["TableStatus"] == "DELETING"
+    db.get_waiter("table_not_exists").wait(TableName=name, WaiterConfig={"Delay": 1})
+
+
+def test_what_a_table_holds_is_counted(db, make):
+    by_shelf = {
+        "IndexName": "by-shelf",
+        "KeySchema": [{"AttributeName": "shelf", "KeyType": "HASH"}],
+        "Projection": {"ProjectionType": "KEYS_ONLY"},
+    }
+    name = make("id", attributes={"shelf": "S"}, GlobalSecondaryIndexes=[by_shelf])
+    for _ in range(2):
+        put_all(db, name, [{"id": {"S": "ab"}, "shelf": {"S": "c"}, "n": {"N": "1"}}])
+    put_all(db, name, [{"id": {"S": "other"}}, {"id": {"S": "gone"}}])
+    db.delete_item(TableName=name, Key={"id": {"S": "gone"}})
+
+    def counted():
+        table = db.describe_table(TableName=name)["Table"]
+        # "id" and "ab", "shelf" and "c", "n" and two bytes for a number; "id" and "other".
+        assert (table["ItemCount"], table["TableSizeBytes"]) == (2, 4 + 6 + 3 + 7)
+        index = table["GlobalSecondaryIndexes"][0]
+        assert (index["ItemCount"], index["IndexSizeBytes"]) == (1, 4 + 6)
+
+    eventually(counted)
 
 
 def test_what_cannot_be_made(db, make, fails):

@@ -85,6 +85,19 @@ def test_what_an_infrastructure_tool_asks(db, make, fails):
 
 
 @pytest.mark.calm
+@pytest.mark.skipif(shutil.which("cargo") is None, reason="cargo is not installed")
+def test_rust(cluster):
+    """A workspace of its own: building the SDK takes a minute of CPU, once."""
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "sdk-rust"
+    manifest = pathlib.Path(__file__).parent / "rust" / "Cargo.toml"
+    build = ["cargo", "build", "--quiet", "--locked", "--manifest-path", manifest]
+    subprocess.run([*build, "--target-dir", target], check=True)
+    smoke = [target / "debug" / "sdk-rust", cluster.endpoint(1)]
+    done = subprocess.run(smoke, capture_output=True, text=True)
+    assert done.stdout == "ok\n", done.stdout + done.stderr
+
+
+@pytest.mark.calm
 @pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
 def test_javascript(cluster):
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))

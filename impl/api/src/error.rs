@@ -265,7 +265,10 @@ impl From<Refusal> for ApiError {
             Refusal::Change(error) => {
                 let kind = if matches!(error, TableChangeError::IndexNotFound(_)) {
                     ErrorKind::ResourceNotFound
-                } else if error == TableChangeError::TooManyIndexes {
+                } else if matches!(
+                    error,
+                    TableChangeError::TooManyIndexes | TableChangeError::OneIndexAtATime
+                ) {
                     ErrorKind::LimitExceeded
                 } else {
                     ErrorKind::Validation

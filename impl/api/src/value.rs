@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ringleader_item::limits::NESTING_MAX;
 use ringleader_item::number::NumberError;
+use ringleader_item::packed::{Container, PackedSink, Scalar};
 use ringleader_item::{AttributeValue, Item, Number, PackedItem};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -263,8 +264,77 @@ fn bytes(json: Json<'_>) -> Result<Vec<u8>, ApiError> {
 
 /// Appends an item as JSON.
 pub(crate) fn push_item(out: &mut String, item: &PackedItem) {
-    let item = item.unpack();
-    push_members(out, item.iter());
+    // Quotes, type names and braces are a good part of an item of short values.
+    out.reserve(item.as_bytes().len() + 128);
+    out.push('{');
+    item.tell(&mut Printer { out });
+    out.push('}');
+}
+
+/// Prints what it is told as JSON.
+struct Printer<'o> {
+    out: &'o mut String,
+}
+
+impl Printer<'_> {
+    fn comma(&mut self, first: bool) {
+        if !first {
+            self.out.push(',');
+        }
+    }
+
+    fn content(&mut self, scalar: Scalar<'_>) {
+        match scalar {
+            Scalar::S(text) => push_text(self.out, text),
+            Scalar::N(number) => push_number(self.out, &number),
+            Scalar::B(bytes) => push_bytes(self.out, bytes),
+            Scalar::Bool(value) => self.out.push_str(if value { "true" } else { "false" }),
+            Scalar::Null => self.out.push_str("true"),
+        }
+    }
+}
+
+impl PackedSink for Printer<'_> {
+    fn name(&mut self, name: &str, first: bool) {
+        self.comma(first);
+        push_text(self.out, name);
+        self.out.push(':');
+    }
+
+    fn element(&mut self, first: bool) {
+        self.comma(first);
+    }
+
+    fn scalar(&mut self, scalar: Scalar<'_>) {
+        self.out.push_str(match scalar {
+            Scalar::S(_) => "{\"S\":",
+            Scalar::N(_) => "{\"N\":",
+            Scalar::B(_) => "{\"B\":",
+            Scalar::Bool(_) => "{\"BOOL\":",
+            Scalar::Null => "{\"NULL\":",
+        });
+        self.content(scalar);
+        self.out.push('}');
+    }
+
+    fn member(&mut self, scalar: Scalar<'_>, first: bool) {
+        self.comma(first);
+        self.content(scalar);
+    }
+
+    fn begin(&mut self, container: Container) {
+        self.out.push_str(match container {
+            Container::M => "{\"M\":{",
+            Container::L => "{\"L\":[",
+            Container::Ss => "{\"SS\":[",
+            Container::Ns => "{\"NS\":[",
+            Container::Bs => "{\"BS\":[",
+        });
+    }
+
+    fn end(&mut self, container: Container) {
+        self.out.push_str(if container == Container::M { "}}" } else { "]}" });
+    }
 }
 
 /// Appends attributes as JSON.
@@ -338,9 +408,17 @@ fn push_bytes(out: &mut String, bytes: &[u8]) {
 /// Appends a JSON string: quotes, backslashes and control characters escaped, the rest as it is.
 pub(crate) fn push_text(out: &mut String, text: &str) {
     out.push('"');
+    // Most texts are plain, and blocks without a branch in them are looked at many bytes at once.
+    let is_plain = |byte: &u8| *byte >= 0x20 && *byte != b'"' && *byte != b'\\';
+    let mut blocks = text.as_bytes().chunks(64);
+    if blocks.all(|block| block.iter().fold(true, |plain, byte| plain & is_plain(byte))) {
+        out.push_str(text);
+        out.push('"');
+        return;
+    }
     let mut plain_from = 0;
     for (at, byte) in text.bytes().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+        if is_plain(&byte) {
             continue;
         }
         out.push_str(&text[plain_from..at]);

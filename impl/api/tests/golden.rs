@@ -5,6 +5,7 @@ use ringleader_item::{
     AttributeValue, BillingMode, Comparator, Condition, Get, Item, KeyAttribute, KeyKind,
     KeySchema, Number, Operand, PackedItem, Path, PathElement, Predicate, Put, Refusal,
     ReturnCapacity, ReturnOld, Step, TableDefinition, TableDescription, TableId, TableName,
+    TableReport,
 };
 
 fn request(operation: &str, body: &str) -> Result<Request, ApiError> {
@@ -139,8 +140,11 @@ fn create_table_and_its_description() {
         expiry_attribute: None,
     };
     assert_eq!(
-        String::from_utf8(Answer::CreateTable(table.into()).encode(&Place::default())).unwrap(),
-        r#"{"TableDescription":{"TableName":"orders","TableStatus":"ACTIVE","TableId":"01234567-89ab-cdef-0011-223344556677","TableArn":"arn:aws:dynamodb:local:000000000000:table/orders","CreationDateTime":1795000000.045,"AttributeDefinitions":[{"AttributeName":"id","AttributeType":"S"},{"AttributeName":"at","AttributeType":"N"}],"KeySchema":[{"AttributeName":"id","KeyType":"HASH"},{"AttributeName":"at","KeyType":"RANGE"}],"ItemCount":0,"TableSizeBytes":0,"ProvisionedThroughput":{"NumberOfDecreasesToday":0,"ReadCapacityUnits":5,"WriteCapacityUnits":6},"DeletionProtectionEnabled":false}}"#
+        String::from_utf8(
+            Answer::CreateTable(TableReport::creating(table)).encode(&Place::default())
+        )
+        .unwrap(),
+        r#"{"TableDescription":{"TableName":"orders","TableStatus":"CREATING","TableId":"01234567-89ab-cdef-0011-223344556677","TableArn":"arn:aws:dynamodb:local:000000000000:table/orders","CreationDateTime":1795000000.045,"AttributeDefinitions":[{"AttributeName":"id","AttributeType":"S"},{"AttributeName":"at","AttributeType":"N"}],"KeySchema":[{"AttributeName":"id","KeyType":"HASH"},{"AttributeName":"at","KeyType":"RANGE"}],"ItemCount":0,"TableSizeBytes":0,"ProvisionedThroughput":{"NumberOfDecreasesToday":0,"ReadCapacityUnits":5,"WriteCapacityUnits":6},"DeletionProtectionEnabled":false}}"#
     );
 }
 

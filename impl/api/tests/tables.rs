@@ -33,6 +33,16 @@ fn tables_with_indexes_and_options() {
     assert_eq!(table.global_indexes[0].projection, IndexProjection::Include(vec!["x".into()]));
     assert_eq!((table.class, table.deletion_protection), (TableClass::InfrequentAccess, true));
     assert_eq!(table.tags, BTreeMap::from([("team".to_owned(), "a".to_owned())]));
+    let description = TableDescription {
+        definition: table.clone(),
+        id: TableId(1),
+        created_unix_ms: 2_000,
+        expiry_attribute: None,
+    };
+    // An index that comes with its table is made like it, and is not filled from anything.
+    let created = body(&Answer::CreateTable(TableReport::creating(description)));
+    assert!(created.contains(r#""TableName":"orders","TableStatus":"CREATING""#), "{created}");
+    assert!(created.contains(r#""IndexStatus":"CREATING","ProvisionedThroughput""#), "{created}");
     let report = TableReport {
         extent: Extent { status: TableStatus::Updating, items: 3, bytes: 300 },
         indexes: [(index("of-day"), Extent { status: TableStatus::Creating, items: 1, bytes: 9 })]

@@ -288,4 +288,10 @@ pub enum TableChangeError {
     /// A table would have more labels than it can have.
     #[error("Too many tags: a resource has {} at most", crate::limits::TAGS_MAX)]
     TooManyTags,
+    /// One request is to make or remove several global secondary indexes.
+    #[error(
+        "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per \
+         table"
+    )]
+    OneIndexAtATime,
 }

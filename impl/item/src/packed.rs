@@ -106,7 +106,7 @@ impl PackedItem {
     /// When they are not, with the first byte at which that shows.
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, PackedError> {
         let mut reader = Reader::start(&bytes)?;
-        reader.entries(0, &mut |_, reader, depth| reader.skip_value(depth))?;
+        reader.entries(0, &mut |_, reader, depth| reader.skip_value(depth).map(drop))?;
         reader.end()?;
         Ok(Self { bytes })
     }
@@ -135,7 +135,7 @@ impl PackedItem {
         let mut attributes = BTreeMap::new();
         self.visit(&mut |name, reader, depth| {
             if !wanted(name) {
-                return reader.skip_value(depth);
+                return reader.skip_value(depth).map(drop);
             }
             attributes.insert(name.to_owned(), reader.value(depth)?);
             Ok(())
@@ -152,9 +152,29 @@ impl PackedItem {
                 found = Some(reader.value(depth)?);
                 return Ok(());
             }
-            reader.skip_value(depth)
+            reader.skip_value(depth).map(drop)
         });
         found
+    }
+
+    /// Bytes of names and values, as [`Item::size`] counts them.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let mut size = 0;
+        self.visit(&mut |name, reader, depth| {
+            size += name.len() + reader.skip_value(depth)?;
+            Ok(())
+        });
+        size
+    }
+
+    /// Tells a sink what the item holds, in the order of its bytes, without building it.
+    ///
+    /// # Panics
+    /// Never: the bytes were checked when this was built.
+    pub fn tell(&self, sink: &mut impl PackedSink) {
+        let told = Reader::start(&self.bytes).and_then(|mut reader| reader.tell_entries(0, sink));
+        told.expect("the bytes were checked when this was built");
     }
 
     fn visit(&self, each: &mut EachEntry<'_>) {
@@ -162,6 +182,52 @@ impl PackedItem {
             .and_then(|mut reader| reader.entries(0, each))
             .expect("the bytes were checked when this was built");
     }
+}
+
+/// A value that holds no other values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Scalar<'a> {
+    /// Text.
+    S(&'a str),
+    /// A number.
+    N(Number),
+    /// Bytes.
+    B(&'a [u8]),
+    /// True or false.
+    Bool(bool),
+    /// Null.
+    Null,
+}
+
+/// A value that holds others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Container {
+    /// A map: names and values.
+    M,
+    /// A list: values.
+    L,
+    /// A set of texts, told as members.
+    Ss,
+    /// A set of numbers, told as members.
+    Ns,
+    /// A set of byte strings, told as members.
+    Bs,
+}
+
+/// Hears what a packed item holds.
+pub trait PackedSink {
+    /// An attribute or an entry of a map; its value comes next. `first` in its map or item.
+    fn name(&mut self, name: &str, first: bool);
+    /// An element of a list; its value comes next.
+    fn element(&mut self, first: bool);
+    /// A value that holds no others.
+    fn scalar(&mut self, scalar: Scalar<'_>);
+    /// A member of a set.
+    fn member(&mut self, scalar: Scalar<'_>, first: bool);
+    /// A value that holds others, which come next.
+    fn begin(&mut self, container: Container);
+    /// The end of what it holds.
+    fn end(&mut self, container: Container);
 }
 
 impl From<&Item> for PackedItem {
@@ -372,27 +438,107 @@ impl<'a> Reader<'a> {
         if depth < NESTING_MAX { Ok(depth + 1) } else { self.fail(Flaw::Nesting) }
     }
 
-    /// Checks a value without building it; accepts exactly what [`Reader::value`] accepts.
-    fn skip_value(&mut self, depth: usize) -> Result<(), PackedError> {
+    /// Checks a value without building it; accepts exactly what [`Reader::value`] accepts. Returns
+    /// the bytes that it counts, as [`AttributeValue::size`] does.
+    fn skip_value(&mut self, depth: usize) -> Result<usize, PackedError> {
         match self.byte()? {
-            TAG_S => self.text().map(drop),
-            TAG_N => self.number().map(drop),
-            TAG_B => self.slice().map(drop),
-            TAG_FALSE | TAG_TRUE | TAG_NULL => Ok(()),
+            TAG_S => self.text().map(str::len),
+            TAG_N => Ok(self.number()?.size()),
+            TAG_B => self.slice().map(<[u8]>::len),
+            TAG_FALSE | TAG_TRUE | TAG_NULL => Ok(1),
             TAG_M => {
                 let depth = self.deeper(depth)?;
-                self.entries(depth, &mut |_, reader, depth| reader.skip_value(depth))
+                let mut size = 3;
+                self.entries(depth, &mut |name, reader, depth| {
+                    size += 1 + name.len() + reader.skip_value(depth)?;
+                    Ok(())
+                })?;
+                Ok(size)
             }
             TAG_L => {
                 let depth = self.deeper(depth)?;
                 let count = self.count()?;
-                (0..count).try_for_each(|_| self.skip_value(depth))
+                (0..count).try_fold(3, |size, _| Ok(size + 1 + self.skip_value(depth)?))
             }
-            TAG_SS => self.set(Self::text, &mut |_| ()),
-            TAG_NS => self.set(Self::number, &mut |_| ()),
-            TAG_BS => self.set(Self::slice, &mut |_| ()),
+            TAG_SS => self.set_size(Self::text, |text| text.len()),
+            TAG_NS => self.set_size(Self::number, Number::size),
+            TAG_BS => self.set_size(Self::slice, |bytes| bytes.len()),
             _ => self.fail(Flaw::Tag),
         }
+    }
+
+    fn set_size<T: Ord + Copy>(
+        &mut self,
+        element: fn(&mut Self) -> Result<T, PackedError>,
+        size_of: fn(&T) -> usize,
+    ) -> Result<usize, PackedError> {
+        let mut size = 0;
+        self.set(element, &mut |element| size += size_of(&element))?;
+        Ok(size)
+    }
+
+    fn tell_entries(
+        &mut self,
+        depth: usize,
+        sink: &mut impl PackedSink,
+    ) -> Result<(), PackedError> {
+        for at in 0..self.count()? {
+            sink.name(self.text()?, at == 0);
+            self.tell(depth, sink)?;
+        }
+        Ok(())
+    }
+
+    /// Tells a value that was checked before.
+    fn tell(&mut self, depth: usize, sink: &mut impl PackedSink) -> Result<(), PackedError> {
+        match self.byte()? {
+            TAG_S => sink.scalar(Scalar::S(self.text()?)),
+            TAG_N => sink.scalar(Scalar::N(self.number()?)),
+            TAG_B => sink.scalar(Scalar::B(self.slice()?)),
+            TAG_FALSE => sink.scalar(Scalar::Bool(false)),
+            TAG_TRUE => sink.scalar(Scalar::Bool(true)),
+            TAG_NULL => sink.scalar(Scalar::Null),
+            TAG_M => {
+                let depth = self.deeper(depth)?;
+                sink.begin(Container::M);
+                self.tell_entries(depth, sink)?;
+                sink.end(Container::M);
+            }
+            TAG_L => {
+                let depth = self.deeper(depth)?;
+                sink.begin(Container::L);
+                for at in 0..self.count()? {
+                    sink.element(at == 0);
+                    self.tell(depth, sink)?;
+                }
+                sink.end(Container::L);
+            }
+            TAG_SS => {
+                self.tell_set(Container::Ss, |reader| reader.text().map(Scalar::S), sink)?;
+            }
+            TAG_NS => {
+                self.tell_set(Container::Ns, |reader| reader.number().map(Scalar::N), sink)?;
+            }
+            TAG_BS => {
+                self.tell_set(Container::Bs, |reader| reader.slice().map(Scalar::B), sink)?;
+            }
+            _ => return self.fail(Flaw::Tag),
+        }
+        Ok(())
+    }
+
+    fn tell_set(
+        &mut self,
+        container: Container,
+        member: fn(&mut Self) -> Result<Scalar<'a>, PackedError>,
+        sink: &mut impl PackedSink,
+    ) -> Result<(), PackedError> {
+        sink.begin(container);
+        for at in 0..self.count()? {
+            sink.member(member(self)?, at == 0);
+        }
+        sink.end(container);
+        Ok(())
     }
 
     fn value(&mut self, depth: usize) -> Result<AttributeValue, PackedError> {

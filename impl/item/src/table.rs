@@ -382,6 +382,16 @@ pub struct TableReport {
     pub indexes: BTreeMap<IndexName, Extent>,
 }
 
+impl TableReport {
+    /// What the answer to its creation tells of a table.
+    #[must_use]
+    pub fn creating(description: TableDescription) -> Self {
+        let extent = Extent { status: TableStatus::Creating, ..Extent::default() };
+        let indexes = description.definition.index_names().map(|name| (name.clone(), extent));
+        Self { extent, indexes: indexes.collect(), description }
+    }
+}
+
 impl From<TableDescription> for TableReport {
     /// A table that is ready and empty.
     fn from(description: TableDescription) -> Self {

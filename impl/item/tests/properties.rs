@@ -114,6 +114,7 @@ proptest! {
     fn an_item_survives_packing(item in item()) {
         let packed = PackedItem::pack(&item);
         prop_assert_eq!(&packed.unpack(), &item);
+        prop_assert_eq!(packed.size(), item.size());
         prop_assert_eq!(PackedItem::from_bytes(packed.as_bytes().to_vec()), Ok(packed.clone()));
         for (name, value) in item.iter() {
             let found = packed.get(name);

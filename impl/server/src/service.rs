@@ -131,7 +131,7 @@ impl Service {
         let table = TableDescription { definition, id, created_unix_ms, expiry_attribute: None };
         let answer = self.write(&Command::CreateTable(table)).await?;
         let TableAnswer::Created(table) = answer else { return Err(ApiError::outcome_unknown()) };
-        Ok(Answer::CreateTable(table.into()))
+        Ok(Answer::CreateTable(TableReport::creating(table)))
     }
 
     async fn list_tables(&self, list: ListTables) -> Result<Answer, ApiError> {

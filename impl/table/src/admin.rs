@@ -1,5 +1,6 @@
 //! Creating, changing, labelling and removing tables.
 
+use crate::counts::{Change as CountChange, Counted};
 use crate::draft::Draft;
 use crate::stop::Stop;
 use crate::task::{Task, TaskKind};
@@ -23,6 +24,9 @@ impl<E: Engine> Tables<E> {
             return Err(Refusal::TableExists(name.clone()).into());
         }
         set_table(draft, table.clone());
+        for counted in Counted::all(table) {
+            draft.count(counted, CountChange::Begin);
+        }
         Ok(Answer::Created(table.clone()))
     }
 
@@ -41,7 +45,10 @@ impl<E: Engine> Tables<E> {
             draft.set_task(task, None);
         }
         draft.set_task(Task { table: table.id, kind: TaskKind::EmptyTable }, Some(Vec::new()));
-        let mut report = TableReport::from(table.clone());
+        for counted in Counted::all(table) {
+            draft.count(counted, CountChange::End);
+        }
+        let mut report = self.report(table);
         report.extent.status = TableStatus::Deleting;
         Ok(Answer::Changed(Box::new(report)))
     }
@@ -62,16 +69,22 @@ impl<E: Engine> Tables<E> {
         if let Some(protection) = update.deletion_protection {
             definition.deletion_protection = protection;
         }
+        let begin_or_end = |update: &&IndexUpdate| !matches!(update, IndexUpdate::Update { .. });
+        if update.indexes.iter().filter(begin_or_end).count() > 1 {
+            return Err(Refusal::Change(TableChangeError::OneIndexAtATime).into());
+        }
+        let mut told = Vec::new();
         for index in &update.indexes {
+            told.push(status_of(index, &table));
             self.change_index(draft, &mut table, index)?;
         }
         set_table(draft, table.clone());
+        // The answer also shows what goes.
+        let gone = told.iter().filter_map(|(_, _, gone)| gone.clone());
+        table.definition.global_indexes.extend(gone);
         let mut report = self.report(&table);
-        // The tasks of this very entry are not in the engine yet.
-        for task in draft.tasks.keys() {
-            if let TaskKind::FillIndex(name) = &task.kind {
-                report.indexes.entry(name.clone()).or_default().status = TableStatus::Creating;
-            }
+        for (name, status, _) in told {
+            report.indexes.entry(name).or_default().status = status;
         }
         report.extent.status = TableStatus::Updating;
         Ok(Answer::Changed(Box::new(report)))
@@ -99,6 +112,7 @@ impl<E: Engine> Tables<E> {
                 table.definition.global_indexes.push(index.clone());
                 let filling = Task { table: id, kind: TaskKind::FillIndex(index.name.clone()) };
                 draft.set_task(filling, Some(Vec::new()));
+                draft.count(Counted::index(id, &index.name), CountChange::Begin);
             }
             IndexUpdate::Update { name, throughput } => {
                 let at = at(name, indexes)?;
@@ -107,6 +121,7 @@ impl<E: Engine> Tables<E> {
             IndexUpdate::Delete(name) => {
                 let at = at(name, indexes)?;
                 indexes.remove(at);
+                draft.count(Counted::index(id, name), CountChange::End);
                 let filling = Task { table: id, kind: TaskKind::FillIndex(name.clone()) };
                 if self.has_task(&filling) {
                     draft.set_task(filling, None);
@@ -185,7 +200,23 @@ impl<E: Engine> Tables<E> {
                 report.indexes.insert(name, filling);
             }
         }
+        self.count_into(&mut report);
         report
+    }
+}
+
+/// What the answer to a change says of an index, and the index if the change removes it.
+fn status_of(
+    update: &IndexUpdate,
+    table: &TableDescription,
+) -> (IndexName, TableStatus, Option<GlobalIndex>) {
+    match update {
+        IndexUpdate::Create(index) => (index.name.clone(), TableStatus::Creating, None),
+        IndexUpdate::Update { name, .. } => (name.clone(), TableStatus::Updating, None),
+        IndexUpdate::Delete(name) => {
+            let gone = table.definition.global_indexes.iter().find(|index| index.name == *name);
+            (name.clone(), TableStatus::Deleting, gone.cloned())
+        }
     }
 }
 

@@ -7,12 +7,13 @@
 //! item is put once more. `INDEX-1`: with no note left, each index holds exactly the entries of the
 //! table's items.
 
+use crate::counts::{Change as CountChange, Counted};
 use crate::draft::Draft;
 use crate::stop::Stop;
 use crate::write::Entry;
 use crate::{TableError, Tables, layout};
 use ringleader_item::{
-    AttributeValue, IndexName, PackedItem, SourceKind, TableDescription, TableId,
+    AttributeValue, IndexName, Item, PackedItem, SourceKind, TableDescription, TableId,
 };
 use ringleader_storage::engine::Engine;
 use std::collections::BTreeMap;
@@ -87,30 +88,52 @@ impl<E: Engine> Tables<E> {
         for index in &table.definition.global_indexes {
             let prefix = layout::index(table.id, &index.name);
             if let Some(place) = note.places.get(&index.name) {
-                draft.delete([&prefix[..], place].concat());
+                let key = [&prefix[..], place].concat();
+                self.count_entry(draft, Counted::index(table.id, &index.name), &key, None)?;
+                draft.delete(key);
             }
             if let (Some(packed), Some(item)) = (&present, &unpacked) {
-                bytes += put_entry(draft, table, &index.name, packed, item);
+                bytes += self.put_entry(draft, table, &index.name, packed, item)?;
             }
         }
         Ok(bytes)
     }
-}
 
-/// Puts an item into a global index; nothing if it lacks a key of it. Returns the entry's bytes.
-pub(crate) fn put_entry(
-    draft: &mut Draft,
-    table: &TableDescription,
-    name: &IndexName,
-    packed: &PackedItem,
-    item: &ringleader_item::Item,
-) -> usize {
-    let source = table.definition.source(Some(name)).expect("the name is its own");
-    debug_assert_eq!(source.kind, SourceKind::Global, "local indexes follow at once");
-    let Some(entry) = Entry::new(&source, packed, item, table) else { return 0 };
-    let key = [&layout::index(table.id, name)[..], &entry.place].concat();
-    let value = entry.packed.into_bytes();
-    let bytes = key.len() + value.len();
-    draft.put(key, value);
-    bytes
+    /// Puts an item into a global index; nothing if it lacks a key of it. Returns the entry's bytes.
+    pub(crate) fn put_entry(
+        &self,
+        draft: &mut Draft,
+        table: &TableDescription,
+        name: &IndexName,
+        packed: &PackedItem,
+        item: &Item,
+    ) -> Result<usize, Stop<E::Error>> {
+        let source = table.definition.source(Some(name)).expect("the name is its own");
+        debug_assert_eq!(source.kind, SourceKind::Global, "local indexes follow at once");
+        let Some(entry) = Entry::new(&source, packed, item, table) else { return Ok(0) };
+        let key = [&layout::index(table.id, name)[..], &entry.place].concat();
+        self.count_entry(draft, Counted::index(table.id, name), &key, Some(entry.size))?;
+        let value = entry.packed.into_bytes();
+        let bytes = key.len() + value.len();
+        draft.put(key, value);
+        Ok(bytes)
+    }
+
+    /// Counts that an entry of a global index now counts so many bytes, or is gone. It may have been
+    /// there or not: notes of one item meet, and so do notes and the filling of an index.
+    fn count_entry(
+        &self,
+        draft: &mut Draft,
+        counted: Counted,
+        key: &[u8],
+        after: Option<usize>,
+    ) -> Result<(), Stop<E::Error>> {
+        let before = match draft.entry(key) {
+            Some(size) => *size,
+            None => self.stored(key)?.as_ref().map(PackedItem::size),
+        };
+        draft.set_entry(key.to_vec(), after);
+        draft.count(counted, CountChange::of_item(before, after));
+        Ok(())
+    }
 }

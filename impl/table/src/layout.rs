@@ -11,10 +11,12 @@
 //! | `06`, token | a finished transaction: its fingerprint and when it came |
 //! | `07`, milliseconds since 1970 (8), token | nothing: the order in which tokens are forgotten |
 //! | `08`, table id, token and partition key | bytes of the item collection (8) |
+//! | `09`, table id, maybe index name | items (8) and bytes (8) of the table or the index |
 //!
 //! Integers are big-endian, so that the order of keys is that of numbers.
 
 use crate::catalogue::item_key;
+use crate::counts::Counted;
 use ringleader_item::{IndexName, Key, TableId};
 use std::ops::Bound;
 
@@ -26,6 +28,7 @@ const EXPIRIES: u8 = 5;
 const TOKENS: u8 = 6;
 const TOKEN_TIMES: u8 = 7;
 const COLLECTIONS: u8 = 8;
+const COUNTS: u8 = 9;
 
 /// What all keys of one kind and table begin with.
 fn of_table(kind: u8, table: TableId) -> Vec<u8> {
@@ -114,6 +117,18 @@ pub(crate) fn token_time_of(engine_key: &[u8]) -> Option<(u64, &[u8])> {
 pub(crate) fn collection(table: TableId, key: &Key) -> Vec<u8> {
     let mut bytes = of_table(COLLECTIONS, table);
     bytes.extend_from_slice(partition_of(key.as_bytes()));
+    bytes
+}
+
+pub(crate) fn counts() -> Vec<u8> {
+    vec![COUNTS]
+}
+
+pub(crate) fn count(counted: &Counted) -> Vec<u8> {
+    let mut bytes = of_table(COUNTS, counted.table);
+    if let Some(name) = &counted.index {
+        bytes.extend_from_slice(name.as_str().as_bytes());
+    }
     bytes
 }
 

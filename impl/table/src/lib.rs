@@ -23,6 +23,7 @@
 //! | `several` | batches and transactions |
 //! | `follow` | global indexes, which follow later |
 //! | `expiry` | items that expire |
+//! | `counts` | how much tables and indexes hold |
 //! | `task` | what takes many commands |
 //! | `admin` | creating, changing and removing tables |
 //! | `read` | items, queries, scans |
@@ -32,6 +33,7 @@
 mod admin;
 pub mod catalogue;
 pub mod command;
+mod counts;
 mod draft;
 mod expiry;
 mod follow;

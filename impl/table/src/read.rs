@@ -316,5 +316,5 @@ fn packed<E>(key: &[u8], value: &[u8]) -> Result<PackedItem, TableError<E>> {
 }
 
 fn size(item: Option<&PackedItem>) -> usize {
-    item.map_or(0, |item| item.unpack().size())
+    item.map_or(0, PackedItem::size)
 }

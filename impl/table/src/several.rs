@@ -136,7 +136,7 @@ impl<E: Engine> Tables<E> {
             let schema = &table.definition.key_schema;
             let key = match part {
                 TransactPart::Put(put) => {
-                    size += put.item.unpack().size();
+                    size += put.item.size();
                     schema.key_of_item(&put.item)
                 }
                 TransactPart::Check(_) | TransactPart::Delete(_) | TransactPart::Update(_) => {
@@ -186,7 +186,7 @@ impl<E: Engine> Tables<E> {
             let wanted = check.return_values_on_failure == ringleader_item::ReturnOld::AllOld;
             return Err(Refusal::ConditionFailed { old: stored.filter(|_| wanted) }.into());
         }
-        let size = stored.map(|item| item.unpack().size());
+        let size = stored.as_ref().map(PackedItem::size);
         let units = Units::write(size, None, Price::Transaction);
         let kind = ConsumedKind::TransactionWrite;
         let consumed = Consumed::new(&check.table, kind, units, transaction.capacity);
@@ -208,7 +208,7 @@ impl<E: Engine> Tables<E> {
                     }
                 };
                 let stored = self.stored(&layout::item(table.id, &key.map_err(Refusal::Key)?))?;
-                let size = stored.map_or(0, |item| item.unpack().size());
+                let size = stored.as_ref().map_or(0, PackedItem::size);
                 let units = Units::read(size, Price::Transaction);
                 let kind = ConsumedKind::TransactionRead;
                 let consumed = Consumed::new(part.table(), kind, units, transaction.capacity);

@@ -1,6 +1,7 @@
 //! The state machine: all tables of a replication group.
 
 use crate::catalogue::{self, table_key};
+use crate::counts::{Count, Counted};
 use crate::draft::Draft;
 use crate::stop::Stop;
 use crate::task::{Task, TaskKind};
@@ -31,6 +32,8 @@ pub struct Tables<E> {
     tasks: BTreeMap<Task, Vec<u8>>,
     /// How many writes global indexes have not followed yet: notes in the engine.
     notes: u64,
+    /// How much each table and each index holds: as in the engine.
+    counts: BTreeMap<Counted, Count>,
     /// Whether an apply failed. The engine may then hold anything but a later entry.
     failed: bool,
 }
@@ -70,6 +73,7 @@ impl<E: Engine> Tables<E> {
             names: BTreeMap::new(),
             tasks: BTreeMap::new(),
             notes: 0,
+            counts: BTreeMap::new(),
             failed: false,
         };
         let (start, end) = (catalogue::catalogue_start(), catalogue::catalogue_end());
@@ -90,6 +94,11 @@ impl<E: Engine> Tables<E> {
             tables.notes += 1;
             Some(())
         })?;
+        tables.load("count", &layout::under(&layout::counts()), |key, record, tables| {
+            tables.counts.insert(Counted::decode(key)?, Count::decode(record)?);
+            Some(())
+        })?;
+        tables.count_what_was_not()?;
         Ok(tables)
     }
 
@@ -140,7 +149,7 @@ impl<E: Engine> Tables<E> {
             }),
         };
         let outcome = answer.and_then(|answer| {
-            draft.finish();
+            draft.finish(|counted| self.count(counted));
             self.engine.apply(index.0, &draft.changes).map_err(TableError::Engine)?;
             Ok(answer)
         });
@@ -200,6 +209,9 @@ impl<E: Engine> Tables<E> {
             }
         }
         self.notes = (self.notes + u64::from(draft.followed)).saturating_sub(draft.caught_up);
+        for (counted, count) in draft.counts {
+            self.set_count(counted, count);
+        }
     }
 
     /// What a leader should propose next of its own accord.
@@ -239,6 +251,22 @@ impl<E: Engine> Tables<E> {
 
     pub(crate) fn by_id(&self, id: TableId) -> Option<&TableDescription> {
         self.catalogue.get(self.names.get(&id)?)
+    }
+
+    /// How much a table or an index holds.
+    pub(crate) fn count(&self, counted: &Counted) -> Count {
+        self.counts.get(counted).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn is_counted(&self, counted: &Counted) -> bool {
+        self.counts.contains_key(counted)
+    }
+
+    pub(crate) fn set_count(&mut self, counted: Counted, count: Option<Count>) {
+        match count {
+            Some(count) => drop(self.counts.insert(counted, count)),
+            None => drop(self.counts.remove(&counted)),
+        }
     }
 
     /// All tables in the order of their names.

@@ -7,7 +7,7 @@
 //! index (by a note) or to the expiries.
 
 use crate::draft::Draft;
-use crate::follow::{COMMAND_BYTES_MAX, put_entry};
+use crate::follow::COMMAND_BYTES_MAX;
 use crate::stop::Stop;
 use crate::{TableError, Tables, expiry, layout};
 use ringleader_item::{IndexName, PackedItem, TableDescription, TableId};
@@ -92,7 +92,7 @@ impl<E: Engine> Tables<E> {
             (TaskKind::FillIndex(name), Some(table)) => {
                 let met = self.meet(table.id, cursor, limit)?;
                 for (_, packed) in &met.items {
-                    put_entry(draft, table, name, packed, &packed.unpack());
+                    self.put_entry(draft, table, name, packed, &packed.unpack())?;
                 }
                 met.next
             }

@@ -1,6 +1,7 @@
 //! Writing one item, and everything that follows from it: local indexes, the note for the global
 //! ones, the expiry, the size of the item collection.
 
+use crate::counts::{Change as CountChange, Counted};
 use crate::draft::Draft;
 use crate::stop::Stop;
 use crate::{Tables, Written, expiry, layout};
@@ -115,7 +116,8 @@ impl<'t> Version<'t> {
 pub(crate) struct Entry {
     pub(crate) place: Vec<u8>,
     pub(crate) packed: PackedItem,
-    size: usize,
+    /// Bytes that it counts.
+    pub(crate) size: usize,
 }
 
 impl Entry {
@@ -167,12 +169,7 @@ impl<E: Engine> Tables<E> {
         let engine_key = layout::item(table.id, &key);
         let has_followers = has_followers(table);
         let is_update = matches!(write.intent, Intent::Update { .. });
-        let needs_before = has_followers
-            || is_update
-            || write.condition.is_some()
-            || write.returns != ReturnValues::None
-            || write.capacity != ReturnCapacity::None;
-        let before = if needs_before { self.stored(&engine_key)? } else { None };
+        let before = self.stored(&engine_key)?;
         if write.condition.is_some_and(|condition| !condition.holds_packed(before.as_ref())) {
             let old = before.filter(|_| write.on_failure == ReturnOld::AllOld);
             return Err(Refusal::ConditionFailed { old }.into());
@@ -185,10 +182,11 @@ impl<E: Engine> Tables<E> {
             Some(item) => draft.put(engine_key, item.as_bytes().to_vec()),
             None => draft.delete(engine_key),
         }
+        let sizes = (before.as_ref().map(PackedItem::size), after.as_deref().map(PackedItem::size));
+        draft.count(Counted::table(table.id), CountChange::of_item(sizes.0, sizes.1));
         let mut written = Written::default();
         if write.capacity != ReturnCapacity::None {
-            let size = |item: Option<&PackedItem>| item.map(|item| item.unpack().size());
-            let units = Units::write(size(before.as_ref()), size(after.as_deref()), write.price);
+            let units = Units::write(sizes.0, sizes.1, write.price);
             let kind = match write.price {
                 Price::Transaction => ConsumedKind::TransactionWrite,
                 Price::Plain | Price::Eventual => ConsumedKind::Plain,
@@ -220,6 +218,8 @@ impl<E: Engine> Tables<E> {
         before: &PackedItem,
     ) -> Result<(), Stop<E::Error>> {
         draft.delete(layout::item(table.id, key));
+        let change = CountChange::of_item(Some(before.size()), None);
+        draft.count(Counted::table(table.id), change);
         let followed = Followed { table, key, before: Some(Version::new(before)), after: None };
         self.follow(draft, &followed, Price::Plain, None)?;
         Ok(())
@@ -356,6 +356,9 @@ fn follow_locally(
     if change == IndexChange::None {
         return;
     }
+    let size = |entry: &Option<Entry>| entry.as_ref().map(|entry| entry.size);
+    let count_change = CountChange::of_item(size(&before), size(&after));
+    draft.count(Counted::index(table.id, name), count_change);
     if let Some(before) = &before
         && after.as_ref().is_none_or(|after| after.place != before.place)
     {

@@ -367,7 +367,7 @@ fn a_removed_table_leaves_nothing_and_its_name_is_free_at_once() {
     assert_eq!(run(&mut tables, &remove), protected);
     run(&mut tables, &Command::UpdateTable(protect(false)));
     let Answer::Changed(gone) = run(&mut tables, &remove) else { panic!("not removed") };
-    assert_eq!(gone.extent.status, TableStatus::Deleting);
+    assert_eq!((gone.extent.status, gone.extent.items), (TableStatus::Deleting, 2_000));
     assert_eq!(report(&tables), Err(Refusal::TableNotFound(name("orders"))));
 
     let mut again = shop();
@@ -377,8 +377,33 @@ fn a_removed_table_leaves_nothing_and_its_name_is_free_at_once() {
     put_all(&mut tables, &[key("bob", 1)]);
     assert!(upkeep(&mut tables, 0) > 4, "it takes several commands");
     assert_eq!(scan_all(&tables, scan(None, None)), [key("bob", 1)]);
-    // Record, item, and the size of the item's collection.
-    assert_eq!(contents(tables.engine()).len(), 3);
+    let extent = report(&tables).unwrap().extent;
+    assert_eq!((extent.items, extent.bytes), (1, key("bob", 1).size() as u64));
+    // Record, item, the size of the item's collection, and counts of the table and three indexes.
+    assert_eq!(contents(tables.engine()).len(), 3 + 4);
+}
+
+#[test]
+fn the_answer_to_a_change_shows_what_comes_and_what_goes() {
+    let mut tables = replica();
+    let change = |tables: &mut Tables<MemoryEngine>, indexes| {
+        run(tables, &Command::UpdateTable(update(indexes)))
+    };
+    let add = IndexUpdate::Create(global("by-shelf", "shelf", IndexProjection::All));
+    let drop = IndexUpdate::Delete(index("by-day"));
+    let both = change(&mut tables, vec![add, drop.clone()]);
+    assert_eq!(both, Answer::Refused(Refusal::Change(TableChangeError::OneIndexAtATime)));
+
+    put_all(&mut tables, &[order("ann", 1, [("day", "mon".into()), ("price", number(5))])]);
+    upkeep(&mut tables, 0);
+    let Answer::Changed(told) = change(&mut tables, vec![drop]) else { panic!("refused") };
+    assert_eq!(told.extent.status, TableStatus::Updating);
+    let going = told.indexes[&index("by-day")];
+    assert_eq!((going.status, going.items), (TableStatus::Deleting, 1));
+    assert_eq!(told.description.definition.global_indexes.len(), 2);
+    let after = report(&tables).unwrap();
+    assert_eq!(after.extent.status, TableStatus::Active);
+    assert_eq!(after.description.definition.global_indexes.len(), 1);
 }
 
 #[test]

@@ -7,11 +7,12 @@ mod shop;
 use proptest::prelude::*;
 use ringleader_core::ids::LogIndex;
 use ringleader_item::{
-    Action, AttributeValue, BatchWrite, BatchedWrite, Item, KeyTest, PackedItem, Path, Refusal,
-    ReturnCapacity, ReturnMetrics, ReturnOld, ReturnValues, Segment, TransactPart, TransactWrite,
-    Update, UpdateProgram, UpdateTimeToLive, ValueStep,
+    Action, AttributeValue, BatchWrite, BatchedWrite, IndexProjection, IndexUpdate, Item, KeyTest,
+    PackedItem, Path, Refusal, ReturnCapacity, ReturnMetrics, ReturnOld, ReturnValues, Segment,
+    TransactPart, TransactWrite, Update, UpdateProgram, UpdateTable, UpdateTimeToLive, ValueStep,
 };
-use ringleader_table::{Answer, Command, Read};
+use ringleader_storage::engine::{Change, Engine};
+use ringleader_table::{Answer, Command, Found, Read};
 use shop::*;
 use std::collections::BTreeMap;
 
@@ -28,6 +29,8 @@ enum Act {
     /// Global indexes follow so many writes.
     Follow(u32),
     Expire(u64),
+    /// Makes one more global index, or removes it; refused if it is not so far.
+    Reindex(bool),
 }
 
 fn customer() -> impl Strategy<Value = String> {
@@ -65,6 +68,7 @@ fn act() -> impl Strategy<Value = Act> {
             .prop_map(|(puts, deletes)| Act::Batch(puts, deletes)),
         3 => (1..4_u32).prop_map(Act::Follow),
         1 => prop::sample::select(vec![50_u64, 150, 250]).prop_map(Act::Expire),
+        1 => any::<bool>().prop_map(Act::Reindex),
     ]
 }
 
@@ -159,7 +163,7 @@ fn apply(twin: &mut Twin, act: &Act) -> bool {
             twin.extend(puts.iter().map(|item| (place(item), item.clone())));
             twin.retain(|key, _| !deletes.contains(key));
         }
-        Act::Follow(_) => {}
+        Act::Follow(_) | Act::Reindex(_) => {}
         Act::Expire(now) => twin.retain(|_, item| match item.get("until") {
             Some(AttributeValue::N(until)) => until.to_string().parse::<u64>().unwrap() > *now,
             _ => true,
@@ -197,6 +201,48 @@ fn check_indexes(
     Ok(())
 }
 
+fn reindex(exists: bool) -> Command {
+    let name = "by-day-only";
+    Command::UpdateTable(UpdateTable {
+        table: shop::name("orders"),
+        billing: None,
+        class: None,
+        deletion_protection: None,
+        indexes: vec![if exists {
+            IndexUpdate::Create(global(name, "day", IndexProjection::KeysOnly))
+        } else {
+            IndexUpdate::Delete(index(name))
+        }],
+    })
+}
+
+/// `COUNT-1`: what is told of the table and its indexes is what the engine holds of them, also
+/// while they follow, are filled or emptied.
+fn check_counts(
+    tables: &ringleader_table::Tables<ringleader_storage::engine::MemoryEngine>,
+) -> Result<(), TestCaseError> {
+    let Found::Table(report) = tables.read(&Read::Table(shop::name("orders"))).unwrap() else {
+        panic!("the table is there")
+    };
+    let all = contents(tables.engine());
+    let id = report.description.id.0.to_be_bytes();
+    let held = |prefix: &[&[u8]]| {
+        let prefix = prefix.concat();
+        let under = all.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix));
+        under.fold((0, 0), |(items, bytes), (_, value)| {
+            let item = PackedItem::from_bytes(value.clone()).unwrap().unpack();
+            (items + 1, bytes + item.size() as u64)
+        })
+    };
+    prop_assert_eq!((report.extent.items, report.extent.bytes), held(&[&[1], &id]));
+    for name in report.description.definition.index_names() {
+        let extent = report.indexes[name];
+        let entries = held(&[&[2], &id, name.as_str().as_bytes(), &[0]]);
+        prop_assert_eq!((extent.items, extent.bytes), entries, "{}", name);
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..Default::default() })]
 
@@ -218,6 +264,13 @@ proptest! {
         let mut log = Vec::new();
         for act in &acts {
             let refused = apply(&mut twin, act);
+            if let Act::Reindex(exists) = act {
+                let command = reindex(*exists);
+                run(&mut tables, &command);
+                log.push(command);
+                check_counts(&tables)?;
+                continue;
+            }
             let commands = match act {
                 Act::Put(item) => vec![put(item)],
                 Act::Delete(customer, order) => vec![delete(customer, *order)],
@@ -234,8 +287,10 @@ proptest! {
                         commands.push(next);
                     }
                     log.extend(commands);
+                    check_counts(&tables)?;
                     continue;
                 }
+                Act::Reindex(_) => unreachable!("it is done above"),
             };
             for command in commands {
                 let answer = run(&mut tables, &command);
@@ -243,6 +298,7 @@ proptest! {
                 log.push(command);
             }
             prop_assert_eq!(sorted(scan_all(&tables, scan(None, None))), shown(&twin, &[], None));
+            check_counts(&tables)?;
             let by_price = shown(&twin, &["price"], Some(&["customer", "number", "price", "day"]));
             prop_assert_eq!(sorted(scan_all(&tables, scan(Some("by-price"), None))), by_price);
         }
@@ -263,8 +319,10 @@ proptest! {
             run(&mut tables, &delete(&customer, order));
         }
         upkeep(&mut tables, 0);
-        // Nothing is left but the record of the table.
-        prop_assert_eq!(contents(tables.engine()).len(), 1);
+        // Nothing is left but the record of the table, and counts of nothing.
+        check_counts(&tables)?;
+        let left = contents(tables.engine());
+        prop_assert!(left.keys().all(|key| key[0] == 0 || key[0] == 9), "{:?}", left);
     }
 
     /// Pages of any length, in both directions, tell each item once and in the order of its key; all
@@ -307,4 +365,23 @@ fn a_batch_that_names_an_item_twice_is_refused() {
     let mut tables = replica();
     let command = batch(&[key("ann", 1)], &[("ann".into(), 1)]);
     assert_eq!(run(&mut tables, &command), Answer::Refused(Refusal::DuplicateKeys));
+}
+
+/// A store that was written by a version which did not count is counted when it is opened.
+#[test]
+fn what_was_not_counted_is_counted_at_the_start() {
+    let mut tables = replica();
+    for order in 0..10 {
+        run(&mut tables, &put(&shop::order("ann", order, [("state", "new".into())])));
+    }
+    upkeep(&mut tables, 0);
+    let mut engine = tables.engine().clone();
+    let counts = contents(&engine).into_keys().filter(|key| key[0] == 9);
+    let forgotten: Vec<_> = counts.map(|key| Change::Delete { key }).collect();
+    assert_eq!(forgotten.len(), 4, "the table and three indexes");
+    engine.apply(engine.applied() + 1, &forgotten).unwrap();
+    let mut tables = ringleader_table::Tables::open(engine).unwrap();
+    check_counts(&tables).unwrap();
+    run(&mut tables, &delete("ann", 1));
+    check_counts(&tables).unwrap();
 }

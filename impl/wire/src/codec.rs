@@ -13,6 +13,10 @@ use serde::de::DeserializeOwned;
 const CONFIG: Configuration<LittleEndian, Fixint, Limit<FRAME_PAYLOAD_LENGTH_MAX>> =
     bincode::config::legacy().with_limit::<FRAME_PAYLOAD_LENGTH_MAX>();
 
+/// Most values, a command or an answer with an item of a kilobyte among them, grow no buffer of so
+/// many bytes; growing one from nothing takes eight steps.
+const LENGTH_USUAL: usize = 1_024 + 256;
+
 /// A value that has no encoded form within its limit.
 #[derive(Debug, thiserror::Error)]
 #[error("{kind}")]
@@ -64,7 +68,7 @@ impl DecodeError {
 /// # Errors
 /// When it would be longer, or its type has no encoding (a sequence of unknown length, say).
 pub fn encode<T: Serialize>(value: &T, limit: usize) -> Result<Vec<u8>, EncodeError> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(LENGTH_USUAL);
     encode_into(value, limit, &mut bytes)?;
     Ok(bytes)
 }

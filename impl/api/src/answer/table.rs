@@ -150,6 +150,7 @@ fn push_global_indexes(members: &mut Members<'_>, report: &TableReport, arn: &st
     if definition.global_indexes.is_empty() {
         return;
     }
+    let comes_with_table = report.extent.status == TableStatus::Creating;
     let list = members.next("GlobalSecondaryIndexes");
     push_list(list, &definition.global_indexes, |out, index| {
         let extent = report.indexes.get(&index.name).copied().unwrap_or_default();
@@ -159,7 +160,8 @@ fn push_global_indexes(members: &mut Members<'_>, report: &TableReport, arn: &st
             push_schema(members, &index.key_schema);
             push_projection(members, &index.projection);
             members.text("IndexStatus", status_name(extent.status));
-            if extent.status == TableStatus::Creating {
+            // An index that comes with its table has nothing to be filled from.
+            if extent.status == TableStatus::Creating && !comes_with_table {
                 members.next("Backfilling").push_str("true");
             }
             push_throughput(members, throughput.0, throughput.1);
