@@ -10,7 +10,8 @@ Needs wrk. Every server is started in a directory of its own and loaded with 1,0
 asked in turn, round after round, by 16 connections that are kept, so that noise of the machine meets
 all of them. Requests are signed beforehand, as boto3 signs them. Printed are the median and the
 spread of rate and of requests per second of the CPU time of all the server's processes; the latter
-hardly depends on what else the machine does.
+depends less on what else the machine does. A ratio is the median of the ratios of each round, to the
+first server of the list.
 """
 
 import argparse
@@ -172,28 +173,33 @@ class Server:
 
 def compare(title, operation, signed, servers):
     """Asks servers in turn; the first is what the others are compared with."""
+    if arguments.only and arguments.only not in title:
+        return
     rounds = {server.name: [] for server in servers}
     for _ in range(arguments.rounds):
         for server in servers:
             rounds[server.name].append(server.ask(operation, signed))
     print(f"\n{title}; load {os.getloadavg()[0]:.1f}")
     print(f"{'':28} {'per second':>26} {'per CPU second':>26} {'ratios':>12}")
-    medians = {}
+    first = list(zip(*rounds[servers[0].name]))
     for name, found in rounds.items():
         columns = list(zip(*found))
-        medians[name] = [statistics.median(column) for column in columns]
-        first = next(iter(medians.values()))
         shown = [
-            f"{middle:,.0f} ({min(column):,.0f} - {max(column):,.0f})"
-            for middle, column in zip(medians[name], columns)
+            f"{statistics.median(column):,.0f} ({min(column):,.0f} - {max(column):,.0f})"
+            for column in columns
         ]
-        ratios = " ".join(f"{middle / of:.2f}" for middle, of in zip(medians[name], first))
+        ratios = " ".join(
+            f"{statistics.median(own / of for own, of in zip(column, others)):.2f}"
+            for column, others in zip(columns, first)
+        )
         print(f"{name:28} {shown[0]:>26} {shown[1]:>26} {ratios:>12}", flush=True)
 
 
 def main():
     ringleader = arguments.server or TARGET / "ringleader"
-    credentials = pathlib.Path(arguments.directory or tempfile.gettempdir()) / "compare-credentials"
+    handle, path = tempfile.mkstemp(prefix="compare-", dir=arguments.directory)
+    os.close(handle)
+    credentials = pathlib.Path(path)
     credentials.write_text("[default]\n" + "".join(f"{name} = {value}\n" for name, value in KEY.items()))
     dev = f"{shlex.quote(str(ringleader))} dev --port {{port}} --data {{data}}/nodes"
     signed = f"{dev} --credentials {shlex.quote(str(credentials))}"
@@ -225,6 +231,7 @@ parser.add_argument("--rounds", type=int, default=5, help="measurements of each 
 parser.add_argument("--server", type=pathlib.Path, help="another ringleader binary")
 parser.add_argument("--peer", help="command of a server that keeps its data in memory")
 parser.add_argument("--durable-peer", help="command of one that answers when the data is on the disk")
+parser.add_argument("--only", help="only measurements whose title has this in it")
 parser.add_argument("--directory", help="where servers keep their data, instead of the temporary one")
 arguments = parser.parse_args()
 if __name__ == "__main__":
