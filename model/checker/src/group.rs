@@ -433,6 +433,17 @@ impl Protocol for GroupProtocol {
         }
     }
 
+    fn sender_matters(&self, message: &Message<Value>) -> bool {
+        !matches!(
+            message,
+            Message::RequestVote { .. }
+                | Message::Vote { .. }
+                | Message::Appended { .. }
+                | Message::Rejected { .. }
+                | Message::Confirmed { .. }
+        )
+    }
+
     fn clocks(&self) -> Clocks {
         self.time.clocks
     }

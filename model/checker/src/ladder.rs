@@ -56,8 +56,8 @@ fn no_op(row: Entry) -> Entry {
 pub fn standard() -> Vec<Entry> {
     vec![
         row("r4-t2-c1-x1", (4, 2, 1, 1), 3_074_252),
-        calm(row("r5-t2-c1-x0", (5, 2, 1, 0), 0)),
-        no_op(row("noop-r3-t2-c1-x1", (3, 2, 1, 1), 0)),
+        calm(row("r5-t2-c1-x0", (5, 2, 1, 0), 14_780_763)),
+        no_op(row("noop-r3-t2-c1-x1", (3, 2, 1, 1), 2_821_461)),
         row("r3-t3-c2-x1", (3, 3, 2, 1), 0),
         explicit(row("r3-t3-c2-x2-explicit", (3, 3, 2, 2), 0)),
         row("r3-t4-c2-x1", (3, 4, 2, 1), 0),

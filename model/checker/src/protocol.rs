@@ -151,6 +151,11 @@ pub trait Protocol: Explored + Ord {
     ) -> bool {
         true
     }
+    /// Whether that depends on the sender's state, and not only on its name. True is always right;
+    /// false spares the asking.
+    fn sender_matters(&self, _message: &<Self::Machine as Machine>::Message) -> bool {
+        true
+    }
     /// Whether messages of this kind need no network: the world lets [`Protocol::hearsay`] stand
     /// for them.
     fn is_hearsay(&self, _message: &<Self::Machine as Machine>::Message) -> bool {

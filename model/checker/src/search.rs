@@ -74,6 +74,8 @@ pub struct Report {
     pub depth: usize,
     /// Wall time.
     pub elapsed: Duration,
+    /// CPU time of the whole process meanwhile, on all threads, where the system tells.
+    pub cpu: Option<Duration>,
     /// The outcome.
     pub verdict: Verdict,
     /// How often each kind of action was taken and each mark hit.
@@ -131,10 +133,30 @@ pub fn check<P: Protocol>(
     options: Options,
     progress: &mut dyn FnMut(Progress),
 ) -> Report {
-    match options.engine {
+    let before = cpu_time();
+    let mut report = match options.engine {
         Engine::Own => by_own_engine(name, &make(), unreachable_marks, options, progress),
         Engine::Stateright => by_stateright(name, make, unreachable_marks, &options, progress),
-    }
+    };
+    report.cpu = cpu_since(before);
+    report
+}
+
+/// CPU time since `before`.
+pub(crate) fn cpu_since(before: Option<Duration>) -> Option<Duration> {
+    Some(cpu_time()?.saturating_sub(before?))
+}
+
+/// CPU time of this process, all threads, in user mode and in the kernel; where the system tells.
+pub(crate) fn cpu_time() -> Option<Duration> {
+    /// How Linux counts here, whatever its clock does.
+    const TICK: Duration = Duration::from_millis(10);
+    let text = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The second field is a name in parentheses, and may hold anything. The times are the 14th and
+    // the 15th.
+    let (_, fields) = text.rsplit_once(')')?;
+    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u32>);
+    Some(TICK * ticks.sum::<Result<u32, _>>().ok()?)
 }
 
 fn by_own_engine<P: Protocol>(
@@ -172,6 +194,7 @@ fn by_own_engine<P: Protocol>(
         transitions: whole(outcome.transitions),
         depth: outcome.depth,
         elapsed: outcome.elapsed,
+        cpu: None,
         verdict,
         coverage,
         bytes_max: Some(outcome.bytes_max),
@@ -190,6 +213,7 @@ fn unusable(why: &str) -> Report {
         transitions: 0,
         depth: 0,
         elapsed: Duration::ZERO,
+        cpu: None,
         verdict: Verdict::Unusable { why: why.to_owned() },
         coverage: Vec::new(),
         bytes_max: None,
@@ -244,6 +268,7 @@ fn by_stateright<P: Protocol>(
         transitions: checker.state_count() - world.init_states().len(),
         depth: checker.max_depth(),
         elapsed: started.elapsed(),
+        cpu: None,
         verdict,
         coverage: world.coverage(),
         bytes_max: None,

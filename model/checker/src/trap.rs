@@ -15,7 +15,7 @@
 
 use crate::narrate::narrate;
 use crate::protocol::Protocol;
-use crate::search::{Progress, Report, Verdict};
+use crate::search::{Progress, Report, Verdict, cpu_since, cpu_time};
 use crate::world::{Action, State, World};
 use rustc_hash::FxHashMap;
 use stateright::Model;
@@ -55,7 +55,7 @@ pub fn check<P: Protocol>(
     time_limit: Option<Duration>,
     progress: &mut dyn FnMut(Progress),
 ) -> Report {
-    let started = Instant::now();
+    let (started, before) = (Instant::now(), cpu_time());
     let deadline = time_limit.and_then(|limit| started.checked_add(limit));
     // First what the bounds proper reach, then what follows once every message was lost.
     let within = |state: &State| (goal.judged)(world, state);
@@ -84,6 +84,7 @@ pub fn check<P: Protocol>(
         transitions: bounded.edges.len() + future.edges.len(),
         depth: bounded.depth.max(future.depth),
         elapsed: started.elapsed(),
+        cpu: cpu_since(before),
         verdict,
         coverage: vec![
             ("states within the bounds", bounded.states.len() as u64),

@@ -20,6 +20,7 @@
 
 pub mod explore;
 mod network;
+mod plan;
 mod symmetry;
 
 use crate::clock::Clocks;
@@ -41,6 +42,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use explore::{Desk, Journal, Unnumbered};
 use network::{EMPTY, LINKS_MAX, Links, bundled, link};
+use plan::Outcome;
 use symmetry::NodeImages;
 
 /// What bounds a world besides its protocol's own limits.
@@ -160,26 +162,6 @@ struct Known<P: Protocol> {
     node_images: AppendOnly<NodeImages>,
     /// Indexed by the number of a bundle: the number of the same messages the other way round.
     flipped: AppendOnly<u32>,
-}
-
-/// The interned result of one step of one node.
-#[derive(Debug)]
-struct Outcome<P: Protocol> {
-    /// Its own number.
-    number: u32,
-    node: u32,
-    /// Receivers, and the bundle for each.
-    sends: Box<[(u8, u32)]>,
-    events: Box<[P::Event]>,
-    marks: u32,
-}
-
-impl<P: Protocol> Outcome<P> {
-    /// The bundle for one receiver.
-    fn sent_to(&self, receiver: u8) -> u32 {
-        let found = self.sends.iter().find(|(to, _)| *to == receiver);
-        found.map_or(EMPTY, |(_, bundle)| *bundle)
-    }
 }
 
 /// A protocol within bounds. See the module's documentation.
@@ -433,7 +415,7 @@ impl<P: Protocol> World<P> {
         key: [u32; 3],
         what: impl FnOnce() -> Option<Stimulus<P>>,
     ) -> Result<Option<&'w Outcome<P>>, Unnumbered> {
-        if let Some(known) = desk.outcomes.get(&key) {
+        if let Some(Some(known)) = desk.outcomes.get(&key) {
             return Ok(Some(known));
         }
         let known = self.steps.get(&key).map(|number| *number);
@@ -449,7 +431,7 @@ impl<P: Protocol> World<P> {
             number
         };
         let outcome = self.outcomes.get(number as usize).expect("outcomes are kept by number");
-        desk.outcomes.put(key, outcome);
+        desk.outcomes.put(key, Some(outcome));
         Ok(Some(outcome))
     }
 
@@ -517,8 +499,10 @@ impl<P: Protocol> World<P> {
             let message = bundled(self.messages.number(message), from, to.0);
             bundles.entry(to.0).or_default().insert(message);
         }
-        let number = |bundle: BTreeSet<u32>| self.bundles.number(bundle.into_iter().collect());
-        let sends = bundles.into_iter().map(|(to, bundle)| (to, number(bundle))).collect();
+        let mut sends = [EMPTY; NODES_MAX];
+        for (to, bundle) in bundles {
+            sends[usize::from(to)] = self.bundles.number(bundle.into_iter().collect());
+        }
         let node = self.nodes.number(after);
         let number = self.outcomes_count.fetch_add(1, Ordering::Relaxed);
         let outcome = Outcome { number, node, sends, events: events.into(), marks };
@@ -624,11 +608,20 @@ impl<P: Protocol> World<P> {
         for high in 0..self.protocol.nodes() {
             for low in 0..high {
                 let touched = low == id || high == id;
-                let sent = if touched { outcome.sent_to(low ^ high ^ id) } else { EMPTY };
+                let sent =
+                    if touched { outcome.sends[usize::from(low ^ high ^ id)] } else { EMPTY };
                 if touched && (in_question || sent != EMPTY) || all_in_question {
                     let ends = [low, high].map(|it| next.nodes[usize::from(it)]);
-                    let bundles = (next.links[at], sent);
-                    next.links[at] = self.carry(desk, bundles, ends.into(), may_crash)?;
+                    let bundle = next.links[at];
+                    let key = if touched {
+                        let other = low ^ high ^ id;
+                        let other = (other, state.nodes[usize::from(other)]);
+                        outcome.carry_key(bundle, other, may_crash)
+                    } else {
+                        [bundle << 1 | u32::from(may_crash), ends[0], ends[1]]
+                    };
+                    let how = (may_crash, key);
+                    next.links[at] = self.carry(desk, (bundle, sent), ends.into(), how)?;
                 }
                 at += 1;
             }
@@ -712,7 +705,7 @@ impl<P: Protocol> Model for World<P> {
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
-        self.actions_at(&mut Desk::bare(), state, actions);
+        self.actions_at(state, actions);
     }
 
     fn next_state(&self, state: &State, action: Action) -> Option<State> {
@@ -761,10 +754,6 @@ impl<P: Protocol> Model for World<P> {
 /// The nodes in a bit mask.
 fn replicas(mask: u8) -> ReplicaSet {
     (0..8).filter(|bit| mask & 1 << bit != 0).map(ReplicaId).collect()
-}
-
-fn renamed_mask(mask: u8, name: impl Fn(u8) -> u8) -> u8 {
-    replicas(mask).iter().map(|id| 1 << name(id.0)).sum()
 }
 
 /// How many properties a world may have.

@@ -4,6 +4,7 @@
 
 use ringleader_checker::catalog::{self, Entry};
 use ringleader_checker::group::GroupProtocol;
+use ringleader_checker::models;
 use ringleader_checker::narrate::{narrate, replay};
 use ringleader_checker::node::Fsync;
 use ringleader_checker::protocol::Protocol;
@@ -13,6 +14,7 @@ use ringleader_core::ids::LogIndex;
 use ringleader_trace::Trace;
 use stateright::{Checker, Model};
 use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::time::Duration;
 
 /// More states than this take seconds.
 const STATES_MAX: usize = 130_000;
@@ -45,6 +47,22 @@ fn small_models_hold_with_the_pinned_counts() {
         assert_eq!(report.states, entry.pinned, "{}", entry.name);
     }
     assert!(tried >= 4, "only {tried} models are small");
+}
+
+/// `model check --bounds quick` takes less than a minute of CPU in all, for ever. What one model
+/// costs per state here, with assertions and on a busy machine, stands for all; so the bar of this
+/// test is ten times as high, and the number of states has one of its own.
+#[test]
+fn the_quick_tier_stays_quick() {
+    let states: usize = models::quick().iter().map(|it| it.pinned()).sum();
+    assert!((5_000_000..8_000_000).contains(&states), "{states} states in the quick tier");
+    let one = entry("commands");
+    let report = one.check(None, Options { threads: 1, ..Options::default() }, &mut |_| ());
+    let cpu = report.cpu.unwrap_or(report.elapsed);
+    assert!(cpu > Duration::ZERO, "nothing was measured");
+    let times = u32::try_from(states / one.pinned).expect("a few hundred");
+    let all = cpu * times;
+    assert!(all < Duration::from_mins(10), "{all:?} at the rate of {cpu:?} for {}", one.name);
 }
 
 /// Explores without stateright, comparing whole states instead of fingerprints.

@@ -46,6 +46,37 @@ impl Chunk {
     }
 }
 
+impl Chunk {
+    /// The states of a chunk that was packed here, or checked when it was read; and where each
+    /// begins.
+    pub(super) fn places(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        let mut start = 0;
+        std::iter::from_fn(move || {
+            if start == self.0.len() {
+                return None;
+            }
+            let (packed, next) = self.split_at(start);
+            let place = (start, packed);
+            start = next;
+            Some(place)
+        })
+    }
+
+    /// The state that begins there.
+    pub(super) fn state_at(&self, start: usize) -> &[u8] {
+        self.split_at(start).0
+    }
+
+    /// The state that begins there, and where the next one does.
+    fn split_at(&self, start: usize) -> (&[u8], usize) {
+        let mut rest = &self.0[start..];
+        let length = take_number(&mut rest).map(|length| length as usize);
+        let packed = length.and_then(|length| rest.get(..length));
+        let packed = packed.expect("chunks were packed here, or checked when read");
+        (packed, self.0.len() - rest.len() + packed.len())
+    }
+}
+
 /// Bytes that are no packed states.
 #[derive(Debug)]
 pub(super) struct BadChunk;
@@ -67,6 +98,20 @@ impl Level {
         let chunk = self.chunks.lock().expect("no thread panics while it holds chunks").pop()?;
         self.bytes.fetch_sub(chunk.0.capacity(), Ordering::Relaxed);
         Some(chunk)
+    }
+
+    /// Takes as many chunks as `share` says of how many there are. Their bytes count until
+    /// [`Level::forget`].
+    pub(super) fn take_some(&self, taken: &mut Vec<Chunk>, share: impl FnOnce(usize) -> usize) {
+        let mut chunks = self.chunks.lock().expect("no thread panics while it holds chunks");
+        let left = chunks.len() - share(chunks.len());
+        taken.extend(chunks.drain(left..));
+    }
+
+    /// Stops counting the bytes of chunks that were taken.
+    pub(super) fn forget(&self, taken: &[Chunk]) {
+        let bytes = taken.iter().map(|chunk| chunk.0.capacity()).sum();
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     pub(super) fn put(&self, mut chunk: Chunk) {

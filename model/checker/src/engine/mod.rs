@@ -28,6 +28,7 @@ mod path;
 mod plain;
 mod run;
 mod table;
+mod window;
 
 pub use checkpoint::CheckpointError;
 pub use found::Found;

@@ -5,6 +5,7 @@ use super::fingerprint::{Fingerprint, Width};
 use super::found::Found;
 use super::level::{Level, Writer};
 use super::table::{STRIPES, Table, stripe_of};
+use super::window::Window;
 use super::{Explore, path};
 use crate::protocol::Kind;
 use std::path::PathBuf;
@@ -174,6 +175,7 @@ pub(super) struct Totals {
 /// What one thread needs.
 struct Hand<W> {
     worker: W,
+    window: Window,
     found: Found,
     /// Positions in `found`, by stripe.
     sorted: Vec<u32>,
@@ -224,7 +226,8 @@ impl<'e, E: Explore, const W: usize> Search<'e, E, W> {
     fn hand(&self) -> Hand<E::Worker<'e>> {
         let worker = self.explore.worker(self.settings.width);
         let (found, packed) = (Found::default(), Vec::new());
-        Hand { worker, found, sorted: Vec::new(), fresh: Vec::new(), packed }
+        let window = Window::default();
+        Hand { worker, window, found, sorted: Vec::new(), fresh: Vec::new(), packed }
     }
 
     fn run(mut self, progress: &mut dyn FnMut(Progress)) -> Result<Outcome, CheckpointError> {
@@ -340,23 +343,27 @@ impl<'e, E: Explore, const W: usize> Search<'e, E, W> {
 
     fn expand_chunks(&self, hand: &mut Hand<E::Worker<'e>>, between: &mut dyn FnMut()) {
         let mut writer = Writer::new(&self.next);
-        while !self.stop.load(Ordering::Relaxed) {
-            let Some(chunk) = self.current.take() else { break };
-            for packed in chunk.states() {
-                let packed = packed.expect("chunks were packed here, or checked when read");
+        let mut window = std::mem::take(&mut hand.window);
+        while !self.stop.load(Ordering::Relaxed)
+            && window.fill(&self.current, self.settings.threads)
+        {
+            for packed in window.states() {
                 self.explore.expand(&mut hand.worker, packed, &mut hand.found);
                 if hand.found.entries.len() >= BATCH {
                     self.keep_new(hand, &mut writer);
+                    between();
                 }
             }
             self.keep_new(hand, &mut writer);
+            window.clear(&self.current);
             between();
         }
+        hand.window = window;
     }
 
     /// Looks the successors up, and keeps those that are new.
     fn keep_new(&self, hand: &mut Hand<E::Worker<'e>>, writer: &mut Writer<'_>) {
-        let Hand { worker, found, sorted, fresh, packed } = hand;
+        let Hand { worker, found, sorted, fresh, packed, .. } = hand;
         let ends = sort_by_stripe(found, sorted);
         fresh.clear();
         let mut start = 0;

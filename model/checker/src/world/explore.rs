@@ -1,7 +1,7 @@
 //! A world as the engine explores it: packed states, and what one thread keeps at hand.
 //!
-//! `World::advance` is the one place where a step is worked out, for stateright and for the
-//! engine. The engine brings a [`Desk`] whose caches spare it the shared tables, and asks for the
+//! `World::apply` is the one place where a step is taken, for stateright and for the engine, and
+//! `World::step` the one where its outcome is worked out. The engine brings a [`Desk`] whose caches spare it the shared tables, and asks for the
 //! fingerprint of the representative before anybody builds it: most states are known already.
 //!
 //! **Numbers and the pen.** Packed states name nodes, messages and histories by number, and numbers
@@ -10,9 +10,10 @@
 //! order gives every value its number again: so a checkpoint needs no value, only the journal.
 
 use super::network::{EMPTY, LINKS_MAX};
-use super::{ACTION_KINDS, Action, NOBODY, NODES_MAX, Outcome, State, World};
+use super::plan::{Group, Move, Outcome};
+use super::symmetry::NodeImages;
+use super::{ACTION_KINDS, Action, NOBODY, NODES_MAX, State, World};
 use crate::cache::Cache;
-use crate::clock::Clocks;
 use crate::engine::fingerprint::{Fingerprint, Width, chain};
 use crate::engine::{Explore, Found, JournalError, Step};
 use crate::packed::{put_number, take_number};
@@ -38,17 +39,20 @@ pub(crate) struct Journal {
 pub struct Desk<'w, P: Protocol> {
     /// Whether this thread holds the pen, and may give numbers.
     has_pen: bool,
-    pub(super) outcomes: Cache<3, &'w Outcome<P>>,
+    pub(super) outcomes: Cache<3, Option<&'w Outcome<P>>>,
     pub(super) relevance: Cache<4, bool>,
     pub(super) histories: Cache<2, u32>,
-    pub(super) carried: Cache<4, u32>,
+    pub(super) carried: Cache<3, u32>,
     verdicts: Cache<{ NODES_MAX + 2 }, u32>,
-    /// By node and history: where in `menu` its own actions stand.
-    menus: Cache<2, (u32, u32)>,
-    menu: Vec<Action>,
-    hears: Cache<2, bool>,
+    /// By node, or by link: where in `moves` stands what may happen there.
+    pub(super) groups: Cache<4, Group>,
+    pub(super) moves: Vec<Move<'w, P>>,
+    /// Indexed by the number of a node's state.
+    pub(super) images: Vec<Option<&'w NodeImages>>,
+    /// Indexed by the number of a bundle; [`EMPTY`] where it is not known, or empty itself.
+    pub(super) flipped: Vec<u32>,
     width: Width,
-    actions: Vec<Action>,
+    plan: Vec<Move<'w, P>>,
 }
 
 impl<P: Protocol> Desk<'_, P> {
@@ -61,23 +65,23 @@ impl<P: Protocol> Desk<'_, P> {
             histories: Cache::none(),
             carried: Cache::none(),
             verdicts: Cache::none(),
-            menus: Cache::none(),
-            menu: Vec::new(),
-            hears: Cache::none(),
+            groups: Cache::none(),
+            moves: Vec::new(),
+            images: Vec::new(),
+            flipped: Vec::new(),
             width: Width::Narrow,
-            actions: Vec::new(),
+            plan: Vec::new(),
         }
     }
 
     fn with_caches(width: Width) -> Self {
         Self {
             outcomes: Cache::with_bits(17),
-            relevance: Cache::with_bits(17),
-            carried: Cache::with_bits(18),
-            histories: Cache::with_bits(12),
-            verdicts: Cache::with_bits(16),
-            menus: Cache::with_bits(14),
-            hears: Cache::with_bits(14),
+            relevance: Cache::with_bits(18),
+            carried: Cache::with_bits(20),
+            histories: Cache::with_bits(16),
+            verdicts: Cache::with_bits(17),
+            groups: Cache::with_bits(17),
             width,
             ..Self::bare()
         }
@@ -116,76 +120,6 @@ impl<P: Protocol> World<P> {
 
     fn pen(&self) -> MutexGuard<'_, Journal> {
         self.pen.lock().expect("no thread panics while it holds the pen")
-    }
-
-    /// What may happen in a state.
-    pub(super) fn actions_at(
-        &self,
-        desk: &mut Desk<'_, P>,
-        state: &State,
-        actions: &mut Vec<Action>,
-    ) {
-        let deliveries = self.deliveries(&state.links);
-        let deliver = |(from, to, message)| Action::Deliver { from, to, message };
-        if self.protocol.clocks().is_prompt() && state.links != [EMPTY; LINKS_MAX] {
-            // What was said arrives, in one order, before anything else happens.
-            let first = deliveries.min_by_key(|&(from, to, it)| (to, from, self.messages.get(it)));
-            actions.extend(first.map(deliver));
-            return;
-        }
-        actions.extend(deliveries.map(deliver));
-        let count = self.protocol.nodes();
-        if self.protocol.clocks() != Clocks::Off {
-            actions.extend(self.passings(state));
-        }
-        for id in 0..count {
-            let number = state.nodes[usize::from(id)];
-            if state.crashes_left > 0 {
-                actions.push(Action::Crash(id));
-            }
-            let key = [number, state.ghost];
-            if let Some((start, end)) = desk.menus.get(&key) {
-                actions.extend_from_slice(&desk.menu[start as usize..end as usize]);
-            } else {
-                self.write_menu(desk, id, key, actions);
-            }
-            for from in (0..count).filter(|&from| from != id) {
-                let key = [state.nodes[usize::from(from)], number];
-                let hears = desk.hears.get(&key).unwrap_or_else(|| {
-                    let [from, to] = key.map(|number| self.nodes.get(number));
-                    let hears = self.protocol.hearsay(from, to).is_some();
-                    desk.hears.put(key, hears);
-                    hears
-                });
-                if hears {
-                    actions.push(Action::Hear { from, to: id });
-                }
-            }
-        }
-    }
-
-    /// Appends what a node may do by itself, and remembers it.
-    fn write_menu(&self, desk: &mut Desk<'_, P>, id: u8, key: [u32; 2], actions: &mut Vec<Action>) {
-        let start = actions.len();
-        let node = self.nodes.get(key[0]);
-        if !node.pending.is_empty() {
-            actions.push(Action::Persist(id));
-        }
-        let firing = (0..).zip(self.may_fire(node));
-        actions.extend(firing.map(|(nth, _)| Action::Fire(id, nth)));
-        self.disturbances(node, actions);
-        let asking = (0..).zip(self.protocol.requests(self.ghosts.get(key[1]), node));
-        actions.extend(asking.map(|(nth, _)| Action::Ask(id, nth)));
-        let chores = (0..).zip(self.protocol.chores(node));
-        actions.extend(chores.map(|(nth, _)| Action::Chore(id, nth)));
-        if desk.menu.len() > MENU_MAX {
-            desk.menu.clear();
-            desk.menus.clear();
-        }
-        let number = |it: usize| u32::try_from(it).expect("the menu is bounded");
-        let from = number(desk.menu.len());
-        desk.menu.extend_from_slice(&actions[start..]);
-        desk.menus.put(key, (from, number(desk.menu.len())));
     }
 
     /// How many words say all about a state of this world, and where the links begin.
@@ -230,19 +164,39 @@ impl<P: Protocol> World<P> {
         state: &State,
         action: &Action,
     ) -> Result<Option<(State, u32)>, Unnumbered> {
-        let Some((mut next, marks)) = self.advance(desk, state, action)? else { return Ok(None) };
+        let Some((next, marks)) = self.advance(desk, state, action)? else { return Ok(None) };
+        Ok(Some((self.chosen(desk, next)?, marks)))
+    }
+
+    /// The same where the outcome is known.
+    fn reach_by<'w>(
+        &'w self,
+        desk: &mut Desk<'w, P>,
+        state: &State,
+        it: &Move<'w, P>,
+        outcome: &Outcome<P>,
+    ) -> Result<Option<(State, u32)>, Unnumbered> {
+        let crashes_left = state.crashes_left - u8::from(matches!(it.action, Action::Crash(_)));
+        let next = self.apply(desk, (state, it.id, crashes_left), outcome, None)?;
+        let Some(next) = next else { return Ok(None) };
+        Ok(Some((self.chosen(desk, next)?, outcome.marks)))
+    }
+
+    fn chosen<'w>(&'w self, desk: &mut Desk<'w, P>, mut next: State) -> Result<State, Unnumbered> {
         let choice = self.choice(desk, &next)?;
         (next.nodes, next.links) = (choice.nodes, choice.links);
-        Ok(Some((next, marks)))
+        Ok(next)
     }
 
     /// Reports a representative.
     fn put(&self, state: &State, width: Width, place: u32, found: &mut Found) {
         let words = self.words_of(state);
         let words = &words[..self.words().0];
-        for word in words {
-            found.raw.extend_from_slice(&word.to_le_bytes());
+        let mut bytes = [0; 4 * WORDS];
+        for (bytes, word) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(words) {
+            *bytes = word.to_le_bytes();
         }
+        found.raw.extend_from_slice(&bytes[..4 * words.len()]);
         let lane = |lane: usize| {
             let pair = |pair: &[u32]| pair.iter().fold(0, |all, &it| all << 32 | u64::from(it));
             let hash = words.chunks(2).fold(0, |hash, it| chain(hash, pair(it), lane));
@@ -271,7 +225,7 @@ impl<P: Protocol> World<P> {
     /// If the step is not one of this world's.
     pub fn action_of(&self, step: &Step) -> Action {
         let mut actions = Vec::new();
-        self.actions_at(&mut Desk::bare(), &self.unpacked(&step.packed), &mut actions);
+        self.actions_at(&self.unpacked(&step.packed), &mut actions);
         actions.swap_remove(step.place as usize)
     }
 
@@ -286,9 +240,6 @@ impl<P: Protocol> World<P> {
         state
     }
 }
-
-/// Entries in a menu before it is written anew.
-const MENU_MAX: usize = 1 << 20;
 
 impl<P: Protocol> Explore for World<P> {
     type Worker<'w> = Desk<'w, P>;
@@ -309,21 +260,29 @@ impl<P: Protocol> Explore for World<P> {
 
     fn expand<'w>(&'w self, desk: &mut Desk<'w, P>, packed: &[u8], found: &mut Found) {
         let state = self.unpack(packed).expect("packed by this world");
-        let mut actions = std::mem::take(&mut desk.actions);
-        actions.clear();
-        self.actions_at(desk, &state, &mut actions);
-        for (place, action) in (0..).zip(&actions) {
-            let reached = self.reach(desk, &state, action).unwrap_or_else(|Unnumbered| {
-                self.number(desk, packed, place, |desk| self.reach(desk, &state, action))
+        let mut plan = std::mem::take(&mut desk.plan);
+        plan.clear();
+        if self.plan(desk, &state, &mut plan).is_err() {
+            plan.clear();
+            self.plan_plainly(&state, &mut plan);
+        }
+        self.glance_ahead(desk, &state, &plan);
+        for it in &plan {
+            let reached = match it.outcome {
+                Some(outcome) => self.reach_by(desk, &state, it, outcome),
+                None => self.reach(desk, &state, &it.action),
+            };
+            let reached = reached.unwrap_or_else(|Unnumbered| {
+                self.number(desk, packed, it.place, |desk| self.reach(desk, &state, &it.action))
             });
             if let Some((next, marks)) = reached {
-                self.put(&next, desk.width, place, found);
-                if let Some(kind) = action.kind() {
+                self.put(&next, desk.width, it.place, found);
+                if let Some(kind) = it.action.kind() {
                     found.taken(kind, marks, ACTION_KINDS.len());
                 }
             }
         }
-        desk.actions = actions;
+        desk.plan = plan;
     }
 
     fn finish(&self, desk: &mut Desk<'_, P>, raw: &[u8], packed: &mut Vec<u8>) -> u32 {
@@ -406,7 +365,7 @@ impl<P: Protocol> World<P> {
         }
         let before = self.interned();
         let mut actions = Vec::new();
-        self.actions_at(desk, &state, &mut actions);
+        self.actions_at(&state, &mut actions);
         let action = actions.get(place as usize)?;
         // That it led nowhere is no objection: to find that out may have taken numbers.
         let _ = self.number(desk, packed, place, |desk| self.reach(desk, &state, action));

@@ -17,6 +17,9 @@ pub(super) type Links = [u32; LINKS_MAX];
 /// The number of the bundle without messages.
 pub(super) const EMPTY: u32 = 0;
 
+/// In the key of a message that may be spent: its sender's name, where its state does not matter.
+const BY_NAME: u32 = 1 << 31;
+
 /// Where the bundle between two nodes stands: the links among fewer nodes come first.
 pub(super) fn link(one: u8, other: u8) -> usize {
     let (low, high) = (usize::from(one.min(other)), usize::from(one.max(other)));
@@ -56,51 +59,74 @@ impl<P: Protocol> World<P> {
         may_crash: bool,
     ) -> bool {
         let (from, to) = if message & 1 == 0 { (low, high) } else { (high, low) };
-        let key = [message >> 1, from, to, u32::from(may_crash)];
+        let said = self.messages.get(message >> 1);
+        let sender = if self.protocol.sender_matters(said) {
+            from
+        } else {
+            BY_NAME | u32::from(self.nodes.get(from).id.0)
+        };
+        let key = [message >> 1, sender, to, u32::from(may_crash)];
         if let Some(known) = desk.relevance.get(&key) {
             return known;
         }
         let about = |number: u32| (self.nodes.get(number), self.view(number));
-        let message = self.messages.get(message >> 1);
-        let relevant = self.protocol.is_relevant(about(from), message, about(to), may_crash);
+        let relevant = self.protocol.is_relevant(about(from), said, about(to), may_crash);
         desk.relevance.put(key, relevant);
         relevant
     }
 
-    /// What is on its way between two nodes once more was sent: without what is spent.
+    /// What is on its way between two nodes once more was sent: without what is spent. Under equal
+    /// keys there are equal bundles, nodes and crashes.
     pub(super) fn carry(
         &self,
         desk: &mut Desk<'_, P>,
         (bundle, sent): (u32, u32),
         (low, high): (u32, u32),
-        may_crash: bool,
+        (may_crash, key): (bool, [u32; 3]),
     ) -> Result<u32, Unnumbered> {
         if bundle == EMPTY && sent == EMPTY {
             return Ok(EMPTY);
         }
+        if !desk.is_bare() {
+            if let Some(known) = desk.carried.get(&key) {
+                return Ok(known);
+            }
+            let carried = self.work_out_carry(desk, (bundle, sent), (low, high), may_crash)?;
+            desk.carried.put(key, carried);
+            return Ok(carried);
+        }
         let key = [bundle, sent << 1 | u32::from(may_crash), low, high];
-        let known = if desk.is_bare() {
-            self.carried.get(&key).map(|known| *known)
-        } else {
-            desk.carried.get(&key)
-        };
+        let known = self.carried.get(&key).map(|known| *known);
         if let Some(known) = known {
             return Ok(known);
         }
-        let mut messages = self.bundles.get(bundle).to_vec();
-        messages.extend_from_slice(self.bundles.get(sent));
-        messages.sort_unstable();
-        messages.dedup();
-        if self.bounds.collect {
-            messages.retain(|&it| self.is_relevant(desk, it, (low, high), may_crash));
-        }
-        let carried = self.bundle_number(desk, messages.into())?;
-        if desk.is_bare() {
-            self.carried.insert(key, carried);
-        } else {
-            desk.carried.put(key, carried);
-        }
+        let carried = self.work_out_carry(desk, (bundle, sent), (low, high), may_crash)?;
+        self.carried.insert(key, carried);
         Ok(carried)
+    }
+
+    #[cold]
+    fn work_out_carry(
+        &self,
+        desk: &mut Desk<'_, P>,
+        (bundle, sent): (u32, u32),
+        ends: (u32, u32),
+        may_crash: bool,
+    ) -> Result<u32, Unnumbered> {
+        let mut stays =
+            |it: u32| !self.bounds.collect || self.is_relevant(desk, it, ends, may_crash);
+        let before = self.bundles.get(bundle);
+        let left = before.iter().copied().filter(|&it| stays(it));
+        let mut messages = Vec::with_capacity(before.len() + 4);
+        messages.extend(left);
+        let is_smaller = messages.len() < before.len();
+        let news = self.bundles.get(sent).iter().copied().filter(|it| !before.contains(it));
+        messages.extend(news.filter(|&it| stays(it)));
+        if !is_smaller && messages.len() == before.len() {
+            return Ok(bundle);
+        }
+        messages.sort_unstable();
+        self.bundle_number(desk, messages.into())
     }
 
     /// A bundle without one of its messages.
@@ -110,8 +136,8 @@ impl<P: Protocol> World<P> {
         bundle: u32,
         message: u32,
     ) -> Result<u32, Unnumbered> {
-        // No other entry of this cache looks like this: nobody sends that bundle.
-        let key = [bundle, u32::MAX, message, u32::MAX];
+        // No other entry of this cache looks like this: no node has that number.
+        let key = [bundle, message, u32::MAX];
         if let Some(known) = desk.carried.get(&key) {
             return Ok(known);
         }
@@ -133,7 +159,23 @@ impl<P: Protocol> World<P> {
     }
 
     /// The number of the same messages with the two nodes exchanged.
-    pub(super) fn flipped(&self, desk: &Desk<'_, P>, bundle: u32) -> Result<u32, Unnumbered> {
+    pub(super) fn flipped(&self, desk: &mut Desk<'_, P>, bundle: u32) -> Result<u32, Unnumbered> {
+        if let Some(&known) = desk.flipped.get(bundle as usize)
+            && known != EMPTY
+        {
+            return Ok(known);
+        }
+        let flipped = self.shared_flipped(desk, bundle)?;
+        if !desk.is_bare() {
+            let length = desk.flipped.len().max(bundle as usize + 1);
+            desk.flipped.resize(length, EMPTY);
+            desk.flipped[bundle as usize] = flipped;
+        }
+        Ok(flipped)
+    }
+
+    #[cold]
+    fn shared_flipped(&self, desk: &Desk<'_, P>, bundle: u32) -> Result<u32, Unnumbered> {
         if let Some(known) = self.known.flipped.get(bundle as usize) {
             return Ok(*known);
         }

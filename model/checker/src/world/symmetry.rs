@@ -10,7 +10,7 @@
 
 use super::explore::{Desk, Unnumbered};
 use super::{
-    Action, EMPTY, LINKS_MAX, Links, NOBODY, NODES_MAX, Numbers, State, World, link, renamed_mask,
+    Action, EMPTY, LINKS_MAX, Links, NOBODY, NODES_MAX, Numbers, State, World, link, replicas,
 };
 use crate::node::Stimulus;
 use crate::permutation::Permutations;
@@ -36,7 +36,25 @@ pub(super) struct Choice {
 
 impl<P: Protocol> World<P> {
     /// A node's images under each permutation of the names.
-    fn node_images(&self, desk: &Desk<'_, P>, node: u32) -> Result<&NodeImages, Unnumbered> {
+    fn node_images<'w>(
+        &'w self,
+        desk: &mut Desk<'w, P>,
+        node: u32,
+    ) -> Result<&'w NodeImages, Unnumbered> {
+        if let Some(Some(known)) = desk.images.get(node as usize) {
+            return Ok(known);
+        }
+        let images = self.shared_images(desk, node)?;
+        if !desk.is_bare() {
+            let length = desk.images.len().max(node as usize + 1);
+            desk.images.resize(length, None);
+            desk.images[node as usize] = Some(images);
+        }
+        Ok(images)
+    }
+
+    #[cold]
+    fn shared_images(&self, desk: &Desk<'_, P>, node: u32) -> Result<&NodeImages, Unnumbered> {
         if let Some(known) = self.known.node_images.get(node as usize) {
             return Ok(known);
         }
@@ -64,7 +82,7 @@ impl<P: Protocol> World<P> {
 
     fn renamed_links(
         &self,
-        desk: &Desk<'_, P>,
+        desk: &mut Desk<'_, P>,
         links: &Links,
         permutation: usize,
     ) -> Result<Links, Unnumbered> {
@@ -84,9 +102,9 @@ impl<P: Protocol> World<P> {
         Ok(renamed)
     }
 
-    fn renamed_nodes(
-        &self,
-        desk: &Desk<'_, P>,
+    fn renamed_nodes<'w>(
+        &'w self,
+        desk: &mut Desk<'w, P>,
         nodes: &Numbers,
         permutation: usize,
     ) -> Result<Numbers, Unnumbered> {
@@ -104,8 +122,7 @@ impl<P: Protocol> World<P> {
     /// The representative of a state among those that differ only in names, and the permutation
     /// that leads there. Without symmetry every state represents itself.
     pub(crate) fn representative(&self, state: &State) -> (State, usize) {
-        let choose = |desk: &mut Desk<'_, P>| Ok(self.choice(desk, state)?.permutation);
-        let permutation = self.numbering(choose);
+        let permutation = self.numbering(|desk| Ok(self.choice(desk, state)?.permutation));
         (self.renamed(state, permutation), permutation)
     }
 
@@ -166,14 +183,18 @@ impl<P: Protocol> World<P> {
 
     /// Which permutation leads to the representative: one that sorts the nodes by a key without
     /// names; of several, the one whose nodes come first, and then whose links do.
-    pub(super) fn choice(&self, desk: &Desk<'_, P>, state: &State) -> Result<Choice, Unnumbered> {
+    pub(super) fn choice<'w>(
+        &'w self,
+        desk: &mut Desk<'w, P>,
+        state: &State,
+    ) -> Result<Choice, Unnumbered> {
         let mut classes = [0; NODES_MAX];
         if self.permutations.len() > 1 {
             for (class, node) in classes.iter_mut().zip(self.numbers(&state.nodes)) {
                 *class = self.node_images(desk, node)?.class;
             }
         }
-        let renamed = |permutation: usize| {
+        let mut renamed = |permutation: usize| {
             let nodes = self.renamed_nodes(desk, &state.nodes, permutation)?;
             let links = self.renamed_links(desk, &state.links, permutation)?;
             Ok(Choice { permutation, nodes, links })
@@ -188,4 +209,8 @@ impl<P: Protocol> World<P> {
         }
         Ok(first)
     }
+}
+
+fn renamed_mask(mask: u8, name: impl Fn(u8) -> u8) -> u8 {
+    replicas(mask).iter().map(|id| 1 << name(id.0)).sum()
 }

@@ -173,6 +173,8 @@ impl Check {
         }
         if self.json {
             say(&format!("{:#}\n", document(&checked, self.bounds)))?;
+        } else if checked.len() > 1 {
+            say(&describe_sum(&checked))?;
         }
         if let Some(path) = &self.junit {
             std::fs::write(path, junit(&checked))
@@ -237,13 +239,14 @@ impl Check {
     fn describe(&self, checked: &Checked) -> String {
         let Checked { entry, report, trace, .. } = checked;
         let mut text = format!(
-            "{:<20} {:<10} {:>11} states {:>12} steps  depth {:>3} {:>7.1} s\n",
+            "{:<20} {:<10} {:>11} states {:>12} steps  depth {:>3} {:>7.1} s {:>7} CPU\n",
             entry.name(),
             verdict_name(checked),
             grouped(report.states),
             grouped(report.transitions),
             report.depth,
-            report.elapsed.as_secs_f64()
+            report.elapsed.as_secs_f64(),
+            cpu_seconds(report).map_or_else(|| "-".to_owned(), |it| format!("{it:.1} s"))
         );
         let _ = writeln!(text, "{:<20} {}", "", entry.describe_bounds());
         let _ = writeln!(text, "{:<20} {}", "", describe_cost(report));
@@ -278,6 +281,26 @@ impl Check {
         }
         text
     }
+}
+
+fn cpu_seconds(report: &Report) -> Option<f64> {
+    report.cpu.map(|it| it.as_secs_f64())
+}
+
+/// The last line: all of them together.
+fn describe_sum(checked: &[Checked]) -> String {
+    let states = checked.iter().map(|it| it.report.states).sum();
+    let steps = checked.iter().map(|it| it.report.transitions).sum();
+    let wall: f64 = checked.iter().map(|it| it.report.elapsed.as_secs_f64()).sum();
+    let cpu: Option<f64> = checked.iter().map(|it| cpu_seconds(&it.report)).sum();
+    let name = format!("{} models", checked.len());
+    let (states, steps) = (grouped(states), grouped(steps));
+    let cpu = cpu.map_or_else(|| "-".to_owned(), |it| format!("{it:.1} s"));
+    let verdict = if checked.iter().all(is_as_expected) { "as expected" } else { "not so" };
+    format!(
+        "{name:<20} {verdict:<11}{states:>11} states {steps:>12} steps  {:>9} {wall:>7.1} s {cpu:>7} CPU\n",
+        ""
+    )
 }
 
 /// How fast, in how much memory, and how sure.
@@ -361,6 +384,7 @@ fn model_value(checked: &Checked) -> Value {
         "transitions": report.transitions,
         "depth": report.depth,
         "seconds": report.elapsed.as_secs_f64(),
+        "cpu_seconds": cpu_seconds(report),
         "steps_per_second": rate(report.transitions, report),
         "bytes_per_state": bytes_per_state(report),
         "collision_odds": report.collision_odds,
