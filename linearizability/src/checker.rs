@@ -126,6 +126,9 @@ pub struct Undecided<M: Model> {
 /// Model steps for each partition in the first round; each later round gives more.
 const FIRST_ROUND_STEPS: u64 = 1 << 16;
 
+/// What is kept of each operation besides its copy: its position, and its place in the order.
+const BYTES_PLACED: usize = 32;
+
 /// By how much: restarting costs a seventh of the whole, at most.
 const ROUND_GROWTH: u64 = 8;
 
@@ -265,6 +268,15 @@ fn search_and_count<M: Model>(
     model: &M,
     budget: &Budget,
 ) -> (Verdict<M>, Cost) {
+    // Told before it is taken: copies of the operations and what is placed of them.
+    let copies = history.len() * (size_of::<Operation<M::Action>>() + BYTES_PLACED);
+    if let Some(first) = history.first()
+        && budget.memory.is_some_and(|limit| limit < copies as u64)
+    {
+        let key = model.key(&first.action);
+        let undecided = Undecided { key, position: 0, reason: Shortage::Memory };
+        return (Verdict::Undecided(undecided), Cost::default());
+    }
     let open = partitions(history, model, budget.rules.narrow, |_| true);
     let mut placed: Vec<(u64, usize)> = Vec::with_capacity(history.len());
     let (verdict, cost) = search_partitions(open, model, budget, &mut placed);

@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use crate::checker::{Budget, Cost, Verdict, check_and_count};
 use crate::explain::{Explanation, Speech, explain, list};
 use crate::format::Document;
+use crate::history::Operation;
 use crate::model::Model;
 use crate::replay::{Perform, replay};
+use crate::search::Shortage;
 use crate::shrink::{Counterexample, shrink};
 
 /// Looking for a smaller counterexample is worth this much.
@@ -65,6 +67,16 @@ impl Finding {
     }
 }
 
+impl Judgement {
+    /// Undecided after that time, since something ran out.
+    #[must_use]
+    pub fn given_up<A>(history: &[Operation<A>], elapsed: Duration, shortage: Shortage) -> Self {
+        let unknown = history.iter().filter(|operation| !operation.is_known()).count();
+        let finding = Finding::Undecided { reason: format!("{shortage} ran out") };
+        Self { finding, operations: history.len(), unknown, elapsed, cost: Cost::default() }
+    }
+}
+
 /// Decides a history and collects the evidence.
 ///
 /// # Panics
@@ -92,7 +104,9 @@ where
             Finding::Legal(legal.order)
         }
         Verdict::Illegal(illegal) => {
-            let counterexample = shrink(history, &illegal.partition, model, SHRINK_TIME);
+            let left = budget.time.map(|time| time.saturating_sub(start.elapsed()));
+            let time = left.map_or(SHRINK_TIME, |left| left.min(SHRINK_TIME));
+            let counterexample = shrink(history, &illegal.partition, model, time);
             let part = counterexample.operations(history);
             let explanation = explain(&part, &document.faults, model, speech)
                 .expect("shrinking keeps the history illegal");

@@ -19,7 +19,7 @@
 //!
 //! Modules in reading order: [`token`] and [`history`] are the nouns, [`model`] says what a legal
 //! step is and [`models`] has ready ones, [`search`] decides one partition, [`checker`] a whole
-//! history, [`replay`] checks the evidence for *legal*, [`levels`] decides others than linearizability, [`format`](mod@format) reads files, [`shrink`]
+//! history, [`replay`] checks the evidence for *legal*, [`levels`] decides others than linearizability within its [`patience`], [`format`](mod@format) reads files, [`shrink`]
 //! and [`explain`] make the evidence for *illegal* readable;
 //! [`judge`](mod@judge) does all of it, [`ambiguity`] says what a legal verdict may hide, [`page`] draws it.
 //! [`generate`](mod@generate) makes histories.
@@ -44,6 +44,8 @@ mod zone;
 pub mod search;
 
 pub mod checker;
+
+pub mod patience;
 
 pub mod stream;
 
@@ -73,6 +75,7 @@ pub use history::Operation;
 pub use model::{Access, Model, Nature, Quotient};
 pub use models::cell::{Cell, CellAction, CellCall, Condition, PutIfOutcome};
 pub use models::key_value::{KeyValue, KeyValueAction, KeyValueCall};
+pub use patience::{MemoryLimit, Patience};
 pub use search::{Rules, Shortage};
 pub use stream::{Stream, StreamLoad, StreamVerdict};
 pub use token::{Names, Token};

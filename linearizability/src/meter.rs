@@ -42,6 +42,12 @@ pub(crate) struct Share<'a> {
 }
 
 impl Share<'_> {
+    /// Whether that many bytes more would not be too many.
+    pub(crate) fn has_room_for(&self, bytes: usize) -> bool {
+        let held = self.meter.held.load(Ordering::Relaxed);
+        held.saturating_add(bytes as u64) <= self.meter.limit
+    }
+
     /// Says how many bytes this search holds now; false if that is too many.
     pub(crate) fn holds(&mut self, bytes: usize) -> bool {
         let bytes = bytes as u64;
@@ -77,6 +83,7 @@ mod tests {
         {
             let mut other = meter.share();
             assert!(other.holds(40));
+            assert!(other.has_room_for(0) && !other.has_room_for(1), "60 and 40 are 100");
             assert!(!other.holds(41), "60 and 41 are more than 100");
         }
         assert!(one.holds(100), "the other gave its part back");

@@ -134,6 +134,11 @@ impl<'a, M: Model> Zones<'a, M> {
         if !history.iter().take(64).any(|one| model.access(&one.action) != Access::Other) {
             return None;
         }
+        // Told before it is taken: what the tables come to at most, and a linearization.
+        let per_operation = if remembers { 128 } else { 64 };
+        if !memory.has_room_for(history.len() * per_operation) {
+            return None;
+        }
         let mut zones = Self {
             history,
             model,

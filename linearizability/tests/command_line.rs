@@ -378,3 +378,45 @@ fn not_utf_8_is_named_with_its_line() {
     let expected = format!("error: {file}: line 2: not UTF-8 text\n");
     assert_eq!(String::from_utf8(output.stderr).unwrap(), expected);
 }
+
+#[test]
+fn every_level_keeps_to_time_and_memory() {
+    let directory = tempfile::tempdir().unwrap();
+    let cells = directory.path().join("cells.jsonl");
+    let cells = cells.to_str().unwrap();
+    let generate = ["generate", "--model", "cas-register", "--operations", "3000", cells];
+    assert_eq!(lincheck(&generate, "").status.code(), Some(0));
+    let lists = directory.path().join("lists.jsonl");
+    let mut text = String::new();
+    for number in 0..1_500 {
+        let time = 2 * number;
+        let line = |kind: &str, time: i32| {
+            format!(
+                "{{\"process\":0,\"type\":\"{kind}\",\"f\":\"txn\",\"time\":{time},\
+                 \"value\":[[\"append\",{number},1]]}}\n"
+            )
+        };
+        text += &line("invoke", time);
+        text += &line("ok", time + 1);
+    }
+    std::fs::write(&lists, text).unwrap();
+    let lists = lists.to_str().unwrap();
+    for (level, file) in [
+        ("linearizable", cells),
+        ("sequential", cells),
+        ("session", cells),
+        ("convergence", cells),
+        ("serializable", lists),
+        ("strict-serializable", lists),
+    ] {
+        for (limit, amount, says) in
+            [("--timeout", "0", "time ran out"), ("--max-memory", "100K", "memory ran out")]
+        {
+            let arguments = ["check", "--level", level, limit, amount, file];
+            let output = lincheck(&arguments, "");
+            let told = String::from_utf8(output.stdout).unwrap();
+            assert_eq!(output.status.code(), Some(3), "{arguments:?}: {told}");
+            assert!(told.contains("undecided") && told.contains(says), "{arguments:?}: {told}");
+        }
+    }
+}

@@ -120,3 +120,30 @@ fn the_checker_agrees_with_trying_every_order() {
     println!("{cases} cases, {illegal} illegal");
     assert!((cases * 3 / 10..cases * 7 / 10).contains(&illegal), "{illegal} illegal of {cases}");
 }
+
+#[test]
+fn a_hidden_append_is_not_used_up_for_an_equal_one_that_must_be() {
+    let at = |number, call, invoked, returned| {
+        Operation::new(
+            number,
+            KeyValueAction { key: Token::from(0), call },
+            invoked,
+            Some(returned),
+        )
+    };
+    let append = || KeyValueCall::Append { value: "a".into() };
+    let get = || KeyValueCall::Get { seen: "ba".into() };
+    // Only the append after the put shows; the one before it may still be going on.
+    let history = [
+        at(0, append(), 0, 30),
+        at(1, KeyValueCall::Put { value: "b".into() }, 0, 10),
+        at(2, append(), 15, 50),
+        at(3, get(), 16, 20),
+        at(4, get(), 60, 70),
+    ];
+    assert!(is_legal(&history, &mut vec![false; history.len()], ""));
+    for verdict in verdicts(&history, &KeyValue) {
+        let Verdict::Legal(legal) = verdict else { panic!("{verdict:?}") };
+        assert_eq!(replay(&history, &legal.order), Ok(()));
+    }
+}

@@ -11,9 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use lincheck::levels::convergence::{self, SiblingAction, SiblingCall, Violation};
 use lincheck::levels::sequential;
 use lincheck::levels::session::{self, Guarantee};
+use lincheck::levels::transactions::{self, Access, Action, RealTime, Transactions};
 use lincheck::models::set::{SetAction, SetCall};
 use lincheck::replay::{Perform, replay_by_process};
-use lincheck::{Budget, Cell, CellAction, Operation, Token};
+use lincheck::{Budget, Cell, CellAction, MemoryLimit, Operation, Patience, Shortage, Token};
 use random::Random;
 
 fn cases() -> u64 {
@@ -318,4 +319,22 @@ fn an_added_element_must_be_there_unless_somebody_may_have_removed_it() {
     history[3] = at(3, remove, 18); // it did, and after the add
     let risen = convergence::Verdict::Illegal(Violation::Risen(0, 3, 2));
     assert_eq!(convergence::check(&history), risen);
+}
+
+#[test]
+fn the_linear_levels_give_up_when_time_or_memory_runs_out() {
+    let history = [Operation::new(0, CellAction::put(token(0), token(1)), 1, Some(2))];
+    let mut one = Transactions::with_capacity(1, 1);
+    one.push((0, 1), (1, 2), [Access { version: 1, key: 0, action: Action::Write }]);
+    let no_time = Patience::new(Some(std::time::Duration::ZERO), None);
+    let no_memory = Patience::new(None, Some(MemoryLimit { most: 1_000, held: || 1_000 }));
+    for (patience, short) in [(no_time, Shortage::Time), (no_memory, Shortage::Memory)] {
+        let session = session::check_within(&history, &Guarantee::ALL, &patience);
+        assert_eq!(session.err(), Some(short));
+        assert_eq!(convergence::check_within(&history, &patience).err(), Some(short));
+        let transactions = transactions::check_within(&one, RealTime::Respected, &patience);
+        assert_eq!(transactions.err(), Some(short));
+    }
+    let enough = Patience::new(None, Some(MemoryLimit { most: 1_000, held: || 999 }));
+    assert!(convergence::check_within(&history, &enough).is_ok());
 }

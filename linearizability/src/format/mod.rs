@@ -29,6 +29,7 @@ pub use cells::Vocabulary;
 pub use dialect::{Dialect, read_with};
 
 use crate::history::{EventError, Operation};
+use crate::search::Shortage;
 use crate::token::Names;
 use dialect::Each;
 
@@ -191,6 +192,9 @@ pub enum Problem {
     /// A sequence of events that no client can produce.
     #[error(transparent)]
     Event(#[from] EventError),
+    /// Whoever reads has no time or no memory left.
+    #[error("{0} ran out while reading")]
+    GivenUp(Shortage),
     /// There is nothing in it.
     #[error("no operation; expected at least one")]
     Empty,

@@ -34,6 +34,8 @@ use crate::history::Operation;
 use crate::judge::{Finding, Judgement};
 use crate::models::cell::{CellAction, CellCall};
 use crate::models::set::{SetAction, SetCall};
+use crate::patience::Patience;
+use crate::search::Shortage;
 use crate::shrink::Counterexample;
 use crate::token::{Names, Token};
 
@@ -182,10 +184,25 @@ struct OneKey {
 }
 
 /// Decides whether a history converged.
+///
+/// # Panics
+/// Never: its patience is endless.
 #[must_use]
 pub fn check<A: Converge>(history: &[Operation<A>]) -> Verdict {
+    check_within(history, &Patience::ENDLESS).expect("it had all the time")
+}
+
+/// Like [`check`], as long as there is patience.
+///
+/// # Errors
+/// What ran out.
+pub fn check_within<A: Converge>(
+    history: &[Operation<A>],
+    patience: &Patience,
+) -> Result<Verdict, Shortage> {
     let mut keys: BTreeMap<Token, OneKey> = BTreeMap::new();
     for (at, operation) in history.iter().enumerate() {
+        patience.look_at(at)?;
         let key = keys.entry(operation.action.key()).or_default();
         match operation.action.deed(operation.is_known()) {
             Deed::Write { value, replaces } => key.writes.push((at, value, replaces)),
@@ -195,24 +212,27 @@ pub fn check<A: Converge>(history: &[Operation<A>]) -> Verdict {
     }
     let mut missing = None;
     for key in keys.values() {
-        match key.check(history) {
+        match key.check(history, patience)? {
             Verdict::Legal => {}
             Verdict::NoFinalRead(at) => missing = missing.or(Some(at)),
-            illegal @ Verdict::Illegal(_) => return illegal,
+            illegal @ Verdict::Illegal(_) => return Ok(illegal),
         }
     }
-    missing.map_or(Verdict::Legal, Verdict::NoFinalRead)
+    Ok(missing.map_or(Verdict::Legal, Verdict::NoFinalRead))
 }
 
 impl OneKey {
-    fn check<A>(&self, history: &[Operation<A>]) -> Verdict {
+    fn check<A>(&self, history: &[Operation<A>], patience: &Patience) -> Result<Verdict, Shortage> {
+        patience.look()?;
         let mut writers: BTreeMap<Token, Vec<usize>> = BTreeMap::new();
-        for (at, value, _) in &self.writes {
+        for (step, (at, value, _)) in self.writes.iter().enumerate() {
+            patience.look_at(step)?;
             if let Some(value) = value {
                 writers.entry(*value).or_default().push(*at);
             }
         }
-        for (read, seen) in &self.reads {
+        for (step, (read, seen)) in self.reads.iter().enumerate() {
+            patience.look_at(step)?;
             let returned = history[*read].returned.unwrap_or(u64::MAX);
             let begun = |value: &&Token| {
                 writers.get(value).is_some_and(|writers| {
@@ -220,7 +240,7 @@ impl OneKey {
                 })
             };
             if let Some(value) = seen.iter().find(|value| !begun(value)) {
-                return Verdict::Illegal(Violation::Invented(*read, *value));
+                return Ok(Verdict::Illegal(Violation::Invented(*read, *value)));
             }
         }
         let quiet = self.writes.iter().filter_map(|(at, ..)| history[*at].returned).max();
@@ -237,14 +257,14 @@ impl OneKey {
         let mut finals = last.into_values();
         let Some((read, end)) = finals.next() else {
             let acknowledged = self.writes.iter().find(|(at, ..)| history[*at].is_known());
-            return acknowledged.map_or(Verdict::Legal, |(at, ..)| Verdict::NoFinalRead(*at));
+            return Ok(acknowledged.map_or(Verdict::Legal, |(at, ..)| Verdict::NoFinalRead(*at)));
         };
         if let Some((other, _)) = finals.find(|(_, seen)| seen != end) {
-            return Verdict::Illegal(Violation::Disagreement(*read, *other));
+            return Ok(Verdict::Illegal(Violation::Disagreement(*read, *other)));
         }
         let violation = self.lost(history, *read, end);
         let violation = violation.or_else(|| self.risen(history, *read, end, &writers));
-        violation.map_or(Verdict::Legal, Verdict::Illegal)
+        Ok(violation.map_or(Verdict::Legal, Verdict::Illegal))
     }
 
     /// Writes that replace everything, sorted out once: the one invoked last, and the one that
@@ -334,10 +354,14 @@ impl OneKey {
 pub fn judge<A: Converge>(
     document: &Document<A>,
     say: &impl Fn(&Operation<A>) -> String,
+    patience: &Patience,
 ) -> Judgement {
     let history = &document.operations;
     let start = Instant::now();
-    let verdict = check(history);
+    let verdict = match check_within(history, patience) {
+        Ok(verdict) => verdict,
+        Err(shortage) => return Judgement::given_up(history, start.elapsed(), shortage),
+    };
     let elapsed = start.elapsed();
     let finding = match verdict {
         Verdict::Legal => Finding::Legal(Vec::new()),

@@ -363,7 +363,9 @@ where
             reason: format!("{reason} ran out among the orders of all keys together"),
         },
         Verdict::Illegal(furthest) => {
-            let positions = shrink(history, model, Instant::now().checked_add(SHRINK_TIME));
+            let left = budget.time.map(|time| time.saturating_sub(start.elapsed()));
+            let time = left.map_or(SHRINK_TIME, |left| left.min(SHRINK_TIME));
+            let positions = shrink(history, model, Instant::now().checked_add(time));
             let part: Vec<_> = positions.iter().map(|at| history[*at].clone()).collect();
             let stuck = match Search::new(&part, model).run(&Budget::unlimited()) {
                 Verdict::Illegal(stuck) => stuck,

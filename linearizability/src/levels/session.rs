@@ -35,6 +35,8 @@ use crate::format::Document;
 use crate::history::Operation;
 use crate::judge::{Finding, Judgement};
 use crate::models::cell::{CellAction, CellValue};
+use crate::patience::Patience;
+use crate::search::Shortage;
 use crate::shrink::Counterexample;
 use crate::token::Token;
 
@@ -124,23 +126,39 @@ struct OneKey<'a> {
 }
 
 /// Decides whether a history has the guarantees.
+///
+/// # Panics
+/// Never: its patience is endless.
 #[must_use]
 pub fn check(history: &[Operation<CellAction>], guarantees: &[Guarantee]) -> Verdict {
+    check_within(history, guarantees, &Patience::ENDLESS).expect("it had all the time")
+}
+
+/// Like [`check`], as long as there is patience.
+///
+/// # Errors
+/// What ran out.
+pub fn check_within(
+    history: &[Operation<CellAction>],
+    guarantees: &[Guarantee],
+    patience: &Patience,
+) -> Result<Verdict, Shortage> {
     let mut keys: BTreeMap<Token, Vec<usize>> = BTreeMap::new();
     for (at, operation) in history.iter().enumerate() {
+        patience.look_at(at)?;
         keys.entry(operation.action.key).or_default().push(at);
     }
     let mut ambiguous = None;
     for positions in keys.values() {
-        match OneKey::check(history, positions, guarantees) {
+        match OneKey::check(history, positions, guarantees, patience)? {
             Verdict::Legal => {}
             Verdict::Ambiguous(first, second) => {
                 ambiguous = ambiguous.or(Some(Verdict::Ambiguous(first, second)));
             }
-            illegal @ (Verdict::Invented(_) | Verdict::Cycle(_)) => return illegal,
+            illegal @ (Verdict::Invented(_) | Verdict::Cycle(_)) => return Ok(illegal),
         }
     }
-    ambiguous.unwrap_or(Verdict::Legal)
+    Ok(ambiguous.unwrap_or(Verdict::Legal))
 }
 
 impl<'a> OneKey<'a> {
@@ -148,7 +166,8 @@ impl<'a> OneKey<'a> {
         history: &'a [Operation<CellAction>],
         positions: &[usize],
         guarantees: &[Guarantee],
-    ) -> Verdict {
+        patience: &Patience,
+    ) -> Result<Verdict, Shortage> {
         let deleted = positions.iter().any(|at| history[*at].action.wrote() == Some(None));
         let mut key = OneKey {
             history,
@@ -158,23 +177,25 @@ impl<'a> OneKey<'a> {
             absence_is_first: !deleted,
         };
         let mut writers: Vec<usize> = vec![usize::MAX];
-        for at in positions {
+        for (step, at) in positions.iter().enumerate() {
+            patience.look_at(step)?;
             if let Some(Some(value)) = history[*at].action.wrote() {
                 if let Some(version) = key.versions.insert(value, writers.len()) {
-                    return Verdict::Ambiguous(writers[version], *at);
+                    return Ok(Verdict::Ambiguous(writers[version], *at));
                 }
                 writers.push(*at);
                 key.values.push(Some(Some(value)));
             }
         }
         if let Some(invented) = positions.iter().find(|at| key.is_invented(**at, &writers)) {
-            return Verdict::Invented(*invented);
+            return Ok(Verdict::Invented(*invented));
         }
         let mut sessions: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
         for at in positions.iter().filter(|at| history[**at].is_known()) {
             sessions.entry(history[*at].process).or_default().push(*at);
         }
         for session in sessions.values_mut() {
+            patience.look()?;
             session.sort_by_key(|at| history[*at].invoked);
             key.demand(session, guarantees);
         }
@@ -183,7 +204,8 @@ impl<'a> OneKey<'a> {
                 key.edge(0, version, Guarantee::MonotonicWrites, None);
             }
         }
-        key.cycle().map_or(Verdict::Legal, Verdict::Cycle)
+        patience.look()?;
+        Ok(key.cycle().map_or(Verdict::Legal, Verdict::Cycle))
     }
 
     /// The version that an operation saw, if that says anything.
@@ -408,10 +430,14 @@ pub fn judge(
     document: &Document<CellAction>,
     guarantees: &[Guarantee],
     speech: &CellSpeech<'_>,
+    patience: &Patience,
 ) -> Judgement {
     let history = &document.operations;
     let start = Instant::now();
-    let verdict = check(history, guarantees);
+    let verdict = match check_within(history, guarantees, patience) {
+        Ok(verdict) => verdict,
+        Err(shortage) => return Judgement::given_up(history, start.elapsed(), shortage),
+    };
     let elapsed = start.elapsed();
     let name = |at: usize| {
         let operation = &history[at];

@@ -5,19 +5,18 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use clap::Args;
-use lincheck::Budget;
 use lincheck::judge::Finding;
+use lincheck::{Budget, MemoryLimit, Patience};
 
 use crate::names::{FormatName, LevelName, ModelName};
-use crate::output::{complain, progress, read, say};
-use crate::process::{Whose, cpu_seconds, peak_bytes};
+use crate::output::{complain, progress, read, read_start, say, size};
+use crate::process::{Whose, cpu_seconds, peak_bytes, resident_bytes};
 use crate::report::{as_json, as_junit};
-use crate::subject::{Answer, Question, decide};
+use crate::subject::{Answer, Question, decide, too_large};
 
 #[derive(Args)]
 pub(crate) struct Common {
@@ -163,10 +162,12 @@ fn check_all(common: &Common, telling: Telling, loud: bool) -> (Vec<Checked>, Re
     if told.is_err() {
         return (checked, told);
     }
-    let check = |number: usize, file: &str, question: &Question| {
+    let announce = |number: usize, file: &str| {
         if loud {
             progress(&format!("{} of {}: {file}", number + 1, common.files.len()));
         }
+    };
+    let check = |file: &str, question: &Question| {
         let result = check_file(file, question).map_err(|error| format!("{file}: {error}"));
         Checked { file: file.to_owned(), result }
     };
@@ -180,7 +181,7 @@ fn check_all(common: &Common, telling: Telling, loud: bool) -> (Vec<Checked>, Re
         told = std::mem::replace(&mut told, Ok(())).and(tell(&one, telling));
         checked.push(one);
     };
-    in_order(&common.files, &question, check, &mut take);
+    in_order(&common.files, &question, announce, check, &mut take);
     (checked, told)
 }
 
@@ -191,28 +192,37 @@ fn check_all(common: &Common, telling: Telling, loud: bool) -> (Vec<Checked>, Re
 fn in_order(
     files: &[String],
     question: &Question,
-    check: impl Fn(usize, &str, &Question) -> Checked + Sync,
+    announce: impl Fn(usize, &str) + Sync,
+    check: impl Fn(&str, &Question) -> Checked + Sync,
     take: &mut impl FnMut(Checked),
 ) {
     let workers = question.budget.threads.get();
     if workers == 1 || files.len() < workers || question.budget.memory.is_some() {
         for (number, file) in files.iter().enumerate() {
-            take(check(number, file, question));
+            announce(number, file);
+            take(check(file, question));
         }
         return;
     }
     let budget = question.budget.with_threads(NonZeroUsize::MIN);
     let question = Question { budget, ..*question };
-    let next = AtomicUsize::new(0);
+    // Held while a file is announced: they begin in their order.
+    let next = Mutex::new(0);
+    let begin = || {
+        let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = *next;
+        *next += 1;
+        let file = files.get(number)?;
+        announce(number, file);
+        Some((number, file))
+    };
     let (send, receive) = mpsc::channel();
     std::thread::scope(|scope| {
         for _ in 0..workers {
-            let (send, next, check, question) = (send.clone(), &next, &check, &question);
+            let (send, begin, check, question) = (send.clone(), &begin, &check, &question);
             scope.spawn(move || {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(file) = files.get(number) else { break };
-                    if send.send((number, check(number, file, question))).is_err() {
+                while let Some((number, file)) = begin() {
+                    if send.send((number, check(file, question))).is_err() {
                         break;
                     }
                 }
@@ -283,11 +293,20 @@ fn finish(checked: &[Checked], told: Result<(), String>) -> u8 {
 }
 
 fn check_file(file: &str, question: &Question) -> Result<Decided, String> {
-    let bytes = read(file).map_err(|error| error.to_string())?;
+    let limit = question.budget.memory.map(|most| MemoryLimit { most, held: resident_bytes });
+    let patience = Patience::new(question.budget.time, limit);
     let alone = question.budget.threads.get() > 1;
     let whose = if alone { Whose::AllThreads } else { Whose::ThisThread };
     let start = cpu_seconds(whose);
-    let answer = decide(file, &bytes, question)?;
+    let is_too_large =
+        patience.bytes_left().is_some_and(|room| size(file).is_some_and(|size| size > room));
+    let answer = if is_too_large {
+        let start = read_start(file).map_err(|error| error.to_string())?;
+        too_large(&start, question)?
+    } else {
+        let bytes = read(file).map_err(|error| error.to_string())?;
+        decide(file, &bytes, question, &patience)?
+    };
     Ok(Decided { answer, cpu_seconds: cpu_seconds(whose) - start, peak_bytes: peak_bytes() })
 }
 

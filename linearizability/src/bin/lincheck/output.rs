@@ -14,6 +14,25 @@ pub(crate) fn read(file: &str) -> io::Result<Vec<u8>> {
     }
 }
 
+/// How much of a file is read to see what it is.
+const START_BYTES: u64 = 1 << 18;
+
+/// The first lines of a file.
+pub(crate) fn read_start(file: &str) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(file)?.take(START_BYTES).read_to_end(&mut bytes)?;
+    if let Some(last) = bytes.iter().rposition(|byte| *byte == b'\n') {
+        bytes.truncate(last + 1);
+    }
+    Ok(bytes)
+}
+
+/// The bytes of a file, if that is known before it is read.
+pub(crate) fn size(file: &str) -> Option<u64> {
+    let metadata = fs::metadata(file).ok().filter(|it| file != "-" && it.is_file())?;
+    Some(metadata.len())
+}
+
 /// Writes a file; `-` is standard output.
 pub(crate) fn write(file: &str, bytes: &[u8]) -> io::Result<()> {
     if file == "-" { say_bytes(bytes) } else { fs::write(file, bytes) }

@@ -1,11 +1,15 @@
 //! One input with its model and level: from bytes to a judgement, and a page if one is wanted.
 
+use std::time::{Duration, Instant};
+
 use lincheck::ambiguity::Ambiguity;
 use lincheck::explain::{CellSpeech, KeyValueSpeech, ObjectSpeech, Speech};
 use lincheck::format::datum::Datum;
 use lincheck::format::record::{Entry, Kind};
 use lincheck::format::transactions as files;
-use lincheck::format::{Dialect, Document, Format, Problem, objects, read_with, siblings, texts};
+use lincheck::format::{
+    Dialect, Document, Format, FormatError, Problem, objects, read_with, siblings, texts,
+};
 use lincheck::judge::{Finding, Judgement, judge};
 use lincheck::levels::session::{self, Guarantee};
 use lincheck::levels::transactions::judgement as transactions;
@@ -15,10 +19,9 @@ use lincheck::levels::{Level, convergence, sequential};
 use lincheck::models::{counter::Counter, mutex::Mutex, queue::Queue, set::Set};
 use lincheck::page::Page;
 use lincheck::replay::Perform;
-use lincheck::{Budget, Cell, CellAction, KeyValue, Model, Operation};
+use lincheck::{Budget, Cell, CellAction, KeyValue, Model, Operation, Patience, Shortage};
 
 use crate::names::ModelName;
-use crate::process::resident_bytes;
 
 /// How an input is to be judged.
 pub(crate) struct Question {
@@ -46,9 +49,34 @@ pub(crate) struct Answer {
     pub(crate) order: Option<String>,
 }
 
+/// Why there is no verdict.
+enum Refusal {
+    /// It is no history, or none that can be judged so.
+    Unfit(String),
+    /// Something ran out while it was read.
+    GivenUp(Shortage, usize),
+}
+
+impl From<String> for Refusal {
+    fn from(text: String) -> Self {
+        Self::Unfit(text)
+    }
+}
+
+impl From<FormatError> for Refusal {
+    fn from(error: FormatError) -> Self {
+        if let Problem::GivenUp(shortage) = error.problem {
+            Self::GivenUp(shortage, error.line)
+        } else {
+            Self::Unfit(error.to_string())
+        }
+    }
+}
+
 /// Everything a model needs to answer.
 struct Asked<'a> {
     question: &'a Question,
+    patience: &'a Patience,
     file: &'a str,
     model: ModelName,
     level: Level,
@@ -58,7 +86,13 @@ struct Asked<'a> {
 ///
 /// # Errors
 /// Why it is no history, or none that can be judged so.
-pub(crate) fn decide(file: &str, bytes: &[u8], question: &Question) -> Result<Answer, String> {
+pub(crate) fn decide(
+    file: &str,
+    bytes: &[u8],
+    question: &Question,
+    patience: &Patience,
+) -> Result<Answer, String> {
+    let start = Instant::now();
     let format = match question.format {
         Some(format) => format,
         None => Format::detect(bytes).ok_or_else(|| {
@@ -71,8 +105,35 @@ pub(crate) fn decide(file: &str, bytes: &[u8], question: &Question) -> Result<An
         None => guess(format, bytes)?,
     };
     let level = question.level.unwrap_or(model.level());
-    let asked = Asked { question, file, model, level };
-    asked.by_model(format, bytes)
+    let asked = Asked { question, patience, file, model, level };
+    match asked.by_model(format, bytes) {
+        Ok(answer) => Ok(answer),
+        Err(Refusal::Unfit(error)) => Err(error),
+        Err(Refusal::GivenUp(shortage, line)) => {
+            let mut judgement = Judgement::given_up::<()>(&[], start.elapsed(), shortage);
+            let reason = format!("{shortage} ran out while line {line} was read");
+            judgement.finding = Finding::Undecided { reason };
+            Ok(asked.done(judgement))
+        }
+    }
+}
+
+/// The answer for a file of which no more than `start` is read, since it alone is more than there is room
+/// for.
+///
+/// # Errors
+/// When the start does not tell the model.
+pub(crate) fn too_large(start: &[u8], question: &Question) -> Result<Answer, String> {
+    let model = match (question.model, question.format.or_else(|| Format::detect(start))) {
+        (Some(model), _) => model,
+        (None, Some(format)) => guess(format, start)?,
+        (None, None) => return Err("no history in a known format".to_owned()),
+    };
+    let mut judgement = Judgement::given_up::<()>(&[], Duration::ZERO, Shortage::Memory);
+    let reason = "memory ran out before the file was read".to_owned();
+    judgement.finding = Finding::Undecided { reason };
+    let level = question.level.unwrap_or(model.level());
+    Ok(Answer { model, level, judgement, warning: None, page: None, order: None })
 }
 
 /// Events that are looked at to find out the model.
@@ -133,36 +194,36 @@ fn has_append(value: &Datum) -> bool {
 }
 
 impl Asked<'_> {
-    fn by_model(&self, format: Format, bytes: &[u8]) -> Result<Answer, String> {
+    fn by_model(&self, format: Format, bytes: &[u8]) -> Result<Answer, Refusal> {
         match self.model {
             ModelName::Register | ModelName::CasRegister | ModelName::Item => {
                 self.cell(format, bytes)
             }
             ModelName::Kv => {
-                let document = read(&texts::Texts, format, bytes)?;
+                let document = self.read(&texts::Texts, format, bytes)?;
                 let warning = Ambiguity::of_texts(&document.operations).warning();
                 let speech = KeyValueSpeech { names: &document.names };
                 self.object(&document, &KeyValue, &speech, warning)
             }
             ModelName::Set if self.level == Level::Convergence => {
-                let document = read(&objects::Sets, format, bytes)?;
+                let document = self.read(&objects::Sets, format, bytes)?;
                 let speech = ObjectSpeech { names: &document.names };
                 Ok(self.converge(&document, |it| Speech::<Set>::action(&speech, it)))
             }
             ModelName::Set => {
-                let document = read(&objects::Sets, format, bytes)?;
+                let document = self.read(&objects::Sets, format, bytes)?;
                 self.object(&document, &Set, &ObjectSpeech { names: &document.names }, None)
             }
             ModelName::Queue => {
-                let document = read(&objects::Queues, format, bytes)?;
+                let document = self.read(&objects::Queues, format, bytes)?;
                 self.object(&document, &Queue, &ObjectSpeech { names: &document.names }, None)
             }
             ModelName::Mutex => {
-                let document = read(&objects::Mutexes, format, bytes)?;
+                let document = self.read(&objects::Mutexes, format, bytes)?;
                 self.object(&document, &Mutex, &ObjectSpeech { names: &document.names }, None)
             }
             ModelName::Counter => {
-                let document = read(&objects::Counters, format, bytes)?;
+                let document = self.read(&objects::Counters, format, bytes)?;
                 self.object(&document, &Counter, &ObjectSpeech { names: &document.names }, None)
             }
             ModelName::Siblings => self.siblings(format, bytes),
@@ -171,14 +232,14 @@ impl Asked<'_> {
         }
     }
 
-    fn cell(&self, format: Format, bytes: &[u8]) -> Result<Answer, String> {
-        let vocabulary = self.model.vocabulary().ok_or("not a cell")?;
-        let document: Document<CellAction> = read(&vocabulary, format, bytes)?;
+    fn cell(&self, format: Format, bytes: &[u8]) -> Result<Answer, Refusal> {
+        let vocabulary = self.model.vocabulary().ok_or_else(|| "not a cell".to_owned())?;
+        let document: Document<CellAction> = self.read(&vocabulary, format, bytes)?;
         let speech = CellSpeech { vocabulary, names: &document.names };
         match self.level {
             Level::Session(guarantee) => {
                 let asked = guarantee.map_or(Guarantee::ALL.to_vec(), |guarantee| vec![guarantee]);
-                let judgement = session::judge(&document, &asked, &speech);
+                let judgement = session::judge(&document, &asked, &speech, self.patience);
                 Ok(self.with_page(judgement, &document, |it| {
                     (speech.key(&it.action.key), speech.action(it))
                 }))
@@ -191,11 +252,11 @@ impl Asked<'_> {
         }
     }
 
-    fn siblings(&self, format: Format, bytes: &[u8]) -> Result<Answer, String> {
+    fn siblings(&self, format: Format, bytes: &[u8]) -> Result<Answer, Refusal> {
         if self.level != Level::Convergence {
-            return Err(self.unfit());
+            return Err(self.unfit().into());
         }
-        let document = read(&siblings::Siblings, format, bytes)?;
+        let document = self.read(&siblings::Siblings, format, bytes)?;
         let names = &document.names;
         let list = |values: &std::collections::BTreeSet<lincheck::Token>| {
             let shown: Vec<String> =
@@ -255,7 +316,7 @@ impl Asked<'_> {
         document: &Document<A>,
         say: impl Fn(&Operation<A>) -> String,
     ) -> Answer {
-        let judgement = convergence::judge(document, &say);
+        let judgement = convergence::judge(document, &say, self.patience);
         self.with_page(judgement, document, |it| {
             (document.names.show(it.action.key()).to_string(), say(it))
         })
@@ -268,18 +329,18 @@ impl Asked<'_> {
         model: &M,
         speech: &impl Speech<M>,
         warning: Option<String>,
-    ) -> Result<Answer, String>
+    ) -> Result<Answer, Refusal>
     where
         M::Action: Perform,
     {
-        let mut budget = self.question.budget;
-        // What the history itself takes is gone already.
-        budget.memory = budget.memory.map(|limit| limit.saturating_sub(resident_bytes()));
+        // What the history itself takes is gone already, and so is the time for reading it.
+        let (time, memory) = (self.patience.left(), self.patience.bytes_left());
+        let budget = Budget { time, memory, ..self.question.budget };
         let judgement = match self.level {
             Level::Linearizable => judge(document, model, speech, &budget),
             Level::Sequential => sequential::judge(document, model, speech, &budget),
             Level::Session(_) | Level::Convergence | Level::Transactions(_) => {
-                return Err(self.unfit());
+                return Err(self.unfit().into());
             }
         };
         let mut done = self.done(judgement);
@@ -301,12 +362,13 @@ impl Asked<'_> {
         Ok(done)
     }
 
-    fn transactions<O: Judged>(&self, format: Format, bytes: &[u8]) -> Result<Answer, String> {
-        let Level::Transactions(real_time) = self.level else { return Err(self.unfit()) };
-        let document =
-            files::read_with::<O>(|each| format.read(bytes, each)).map_err(|e| e.to_string())?;
-        let judgement =
-            transactions::judge(&document, real_time).map_err(|error| error.to_string())?;
+    fn transactions<O: Judged>(&self, format: Format, bytes: &[u8]) -> Result<Answer, Refusal> {
+        let Level::Transactions(real_time) = self.level else {
+            return Err(self.unfit().into());
+        };
+        let document = files::read_with::<O>(|each| format.read(bytes, &mut self.looking(each)))?;
+        let judgement = transactions::judge(&document, real_time, self.patience)
+            .map_err(|error| error.to_string())?;
         let mut done = self.done(judgement);
         if let Finding::Legal(order) = &done.judgement.finding
             && self.question.evidence
@@ -330,12 +392,24 @@ impl Asked<'_> {
         }
         Ok(done)
     }
-}
 
-fn read<D: Dialect>(
-    dialect: &D,
-    format: Format,
-    bytes: &[u8],
-) -> Result<Document<D::Action>, String> {
-    read_with(dialect, |each| format.read(bytes, each)).map_err(|error| error.to_string())
+    fn read<D: Dialect>(
+        &self,
+        dialect: &D,
+        format: Format,
+        bytes: &[u8],
+    ) -> Result<Document<D::Action>, Refusal> {
+        Ok(read_with(dialect, |each| format.read(bytes, &mut self.looking(each)))?)
+    }
+
+    /// The same callback, that looks at the limits now and then.
+    fn looking<'e>(
+        &'e self,
+        each: &'e mut dyn FnMut(usize, Entry) -> Result<(), Problem>,
+    ) -> impl FnMut(usize, Entry) -> Result<(), Problem> + 'e {
+        move |line, entry| {
+            self.patience.look_at(line).map_err(Problem::GivenUp)?;
+            each(line, entry)
+        }
+    }
 }

@@ -6,13 +6,14 @@ use std::time::Instant;
 use super::anomaly::{Anomaly, TransactionSpeech};
 use super::list_append::{self, Ambiguous, Ending, Inferred, ListOperation, Observed};
 use super::read_write::{self, VersionedOperation};
-use super::{RealTime, Verdict, check_inferred};
+use super::{RealTime, Verdict, check_inferred_within};
 use crate::checker::Cost;
 use crate::explain::{Explanation, draw};
 use crate::format::Fault;
 use crate::format::transactions::{TransactionDialect, TransactionDocument};
 use crate::history::Operation;
 use crate::judge::{Finding, Judgement};
+use crate::patience::Patience;
 use crate::shrink::Counterexample;
 use crate::token::{Names, Token};
 
@@ -148,6 +149,12 @@ pub fn as_operations<O: Judged>(document: &TransactionDocument<O>) -> Vec<Operat
     document.transactions.iter().map(operation).collect()
 }
 
+/// What inferring versions and ordering takes at most, measured: for each transaction,
+const BYTES_PER_TRANSACTION: usize = 96;
+
+/// and for each access.
+const BYTES_PER_ACCESS: usize = 48;
+
 /// Decides transactions and tells the evidence.
 ///
 /// # Errors
@@ -155,13 +162,47 @@ pub fn as_operations<O: Judged>(document: &TransactionDocument<O>) -> Vec<Operat
 pub fn judge<O: Judged>(
     document: &TransactionDocument<O>,
     real_time: RealTime,
+    patience: &Patience,
 ) -> Result<Judgement, Ambiguous> {
     let start = Instant::now();
+    let observed = &document.transactions;
+    let accesses: usize = observed.iter().map(|it| it.operations.len()).sum();
+    let bytes = observed.len() * BYTES_PER_TRANSACTION + accesses * BYTES_PER_ACCESS;
+    if let Err(shortage) = patience.look_ahead(bytes as u64) {
+        return Ok(Judgement {
+            finding: Finding::Undecided { reason: format!("{shortage} ran out") },
+            operations: observed.len(),
+            unknown: observed.iter().filter(|it| it.ending == Ending::Unknown).count(),
+            elapsed: start.elapsed(),
+            cost: Cost::default(),
+        });
+    }
     let inferred = O::infer(&document.transactions)?;
-    let verdict = check_inferred(&inferred, real_time);
+    let verdict =
+        patience.look().and_then(|()| check_inferred_within(&inferred, real_time, patience));
     let elapsed = start.elapsed();
-    let speech = Speech { document, inferred: &inferred };
     let finding = match verdict {
+        Err(shortage) => Finding::Undecided { reason: format!("{shortage} ran out") },
+        Ok(verdict) => tell(verdict, document, &inferred),
+    };
+    let is_unknown = |it: &&Observed<O>| it.ending == Ending::Unknown;
+    Ok(Judgement {
+        finding,
+        operations: document.transactions.len(),
+        unknown: document.transactions.iter().filter(is_unknown).count(),
+        elapsed,
+        cost: Cost::default(),
+    })
+}
+
+/// A verdict with its evidence.
+fn tell<O: Judged>(
+    verdict: Verdict,
+    document: &TransactionDocument<O>,
+    inferred: &Inferred,
+) -> Finding {
+    let speech = Speech { document, inferred };
+    match verdict {
         Verdict::Legal(order) => Finding::Legal(order.into_iter().map(|at| at as usize).collect()),
         Verdict::Undecided { transaction, key } => {
             let line = document.transactions[transaction as usize].line;
@@ -173,16 +214,8 @@ pub fn judge<O: Judged>(
                 ),
             }
         }
-        Verdict::Illegal(anomalies) => illegal(&anomalies, &inferred, &speech, &document.faults),
-    };
-    let is_unknown = |it: &&Observed<O>| it.ending == Ending::Unknown;
-    Ok(Judgement {
-        finding,
-        operations: document.transactions.len(),
-        unknown: document.transactions.iter().filter(is_unknown).count(),
-        elapsed,
-        cost: Cost::default(),
-    })
+        Verdict::Illegal(anomalies) => illegal(&anomalies, inferred, &speech, &document.faults),
+    }
 }
 
 fn illegal<O: Judged>(

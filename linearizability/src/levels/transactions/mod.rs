@@ -49,6 +49,9 @@ pub use read_write::VersionedOperation;
 use order::{Ordered, order};
 use versions::Versions;
 
+use crate::patience::Patience;
+use crate::search::Shortage;
+
 /// Marks a write whose version nobody knows, in [`Access::version`].
 pub const UNPLACED: u64 = u64::MAX;
 
@@ -207,11 +210,29 @@ pub enum Verdict {
 /// When the order found does not replay. That is a bug of this crate.
 #[must_use]
 pub fn check(transactions: &Transactions, real_time: RealTime) -> Verdict {
+    check_within(transactions, real_time, &Patience::ENDLESS).expect("it had all the time")
+}
+
+/// Like [`check`], as long as there is patience.
+///
+/// # Errors
+/// What ran out.
+///
+/// # Panics
+/// When the order found does not replay. That is a bug of this crate.
+pub fn check_within(
+    transactions: &Transactions,
+    real_time: RealTime,
+    patience: &Patience,
+) -> Result<Verdict, Shortage> {
     let versions = match Versions::of(transactions) {
         Ok(versions) => versions,
-        Err(anomalies) => return Verdict::Illegal(anomalies),
+        Err(anomalies) => return Ok(Verdict::Illegal(anomalies)),
     };
-    match order(transactions, &versions, real_time) {
+    patience.look()?;
+    let ordered = order(transactions, &versions, real_time, patience)?;
+    patience.look()?;
+    Ok(match ordered {
         Ordered::All(order) => match replay::replay(transactions, &order, real_time) {
             Ok(()) => {
                 let mut order = order;
@@ -229,18 +250,33 @@ pub fn check(transactions: &Transactions, real_time: RealTime) -> Verdict {
         Ordered::Stuck(done) => {
             Verdict::Illegal(vec![cycles::worst(transactions, &versions, &done, real_time)])
         }
-    }
+    })
 }
 
 /// Decides what was told from values: see [`list_append::infer`] and [`read_write::infer`].
+///
+/// # Panics
+/// As [`check`].
 #[must_use]
 pub fn check_inferred(inferred: &Inferred, real_time: RealTime) -> Verdict {
+    check_inferred_within(inferred, real_time, &Patience::ENDLESS).expect("it had all the time")
+}
+
+/// Like [`check_inferred`], as long as there is patience.
+///
+/// # Errors
+/// What ran out.
+pub fn check_inferred_within(
+    inferred: &Inferred,
+    real_time: RealTime,
+    patience: &Patience,
+) -> Result<Verdict, Shortage> {
     if inferred.anomalies.is_empty() {
-        return check(&inferred.transactions, real_time);
+        return check_within(&inferred.transactions, real_time, patience);
     }
     let mut anomalies = inferred.anomalies.clone();
     anomalies.sort_by_key(|anomaly| anomaly.class);
-    Verdict::Illegal(anomalies)
+    Ok(Verdict::Illegal(anomalies))
 }
 
 fn first_unplaced(transactions: &Transactions) -> Option<(u32, u32)> {

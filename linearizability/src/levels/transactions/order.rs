@@ -7,6 +7,8 @@
 
 use super::versions::{INNER, NOBODY, Versions, number};
 use super::{Action, NEVER, RealTime, Transactions};
+use crate::patience::Patience;
+use crate::search::Shortage;
 
 /// What came out.
 #[derive(Debug)]
@@ -56,7 +58,8 @@ pub(super) fn order(
     transactions: &Transactions,
     versions: &Versions,
     real_time: RealTime,
-) -> Ordered {
+    patience: &Patience,
+) -> Result<Ordered, Shortage> {
     let mut execution = Execution::new(transactions, versions, real_time);
     let clock = match real_time {
         RealTime::Ignored => None,
@@ -81,10 +84,11 @@ pub(super) fn order(
         }
         let Some(next) = execution.order.get(executed).copied() else { break };
         executed += 1;
+        patience.look_at(executed)?;
         done[next as usize] = true;
         execution.execute(next);
     }
-    if executed == list.len() { Ordered::All(execution.order) } else { Ordered::Stuck(done) }
+    Ok(if executed == list.len() { Ordered::All(execution.order) } else { Ordered::Stuck(done) })
 }
 
 impl<'a> Execution<'a> {
