@@ -90,6 +90,9 @@ fn end_of(prev: LogEnd, entries: &[Entry<Command>]) -> LogEnd {
     entries.last().map_or(prev, |last| LogEnd { term: last.term, index })
 }
 
+/// Encoded length of a configuration, at most.
+const MEMBERS_LENGTH: usize = 16;
+
 /// Encoded length of entries.
 pub(crate) fn length_of(entries: &[Entry<Command>]) -> usize {
     entries.iter().map(entry_length).sum()
@@ -97,7 +100,8 @@ pub(crate) fn length_of(entries: &[Entry<Command>]) -> usize {
 
 fn entry_length(entry: &Entry<Command>) -> usize {
     match &entry.payload {
-        Payload::NoOp | Payload::Members(_) => ENTRY_OVERHEAD,
+        Payload::NoOp => ENTRY_OVERHEAD,
+        Payload::Members(_) => ENTRY_OVERHEAD + MEMBERS_LENGTH,
         Payload::Command(command) => ENTRY_OVERHEAD + command.len(),
     }
 }

@@ -79,7 +79,12 @@ impl<S: ReplicatedState> Replica<S> {
         let checkpointed = state.applied();
         let OnDisk { durable, positions } = fold(records, stream, checkpointed)?;
         let mut effects = Effects::new();
-        let group = Group::recover(config, Recovered { durable, checkpointed }, now, &mut effects);
+        let group = Group::recover(
+            config,
+            Recovered { durable, checkpointed, wiped: false },
+            now,
+            &mut effects,
+        );
         let mut replica = Self {
             group,
             state,

@@ -73,9 +73,9 @@ fn again(protocol: &GroupProtocol, calls: Vec<(ReplicaId, Call<GroupProtocol>)>)
     for (id, call) in calls {
         let mut happened = Effects::new();
         let expected = match call {
-            Call::Recover { disk, checkpointed, effects } => {
+            Call::Recover { disk, checkpointed, wiped, effects } => {
                 let durable = disk.map(&mut bytes);
-                let disk = Recovered { durable, checkpointed };
+                let disk = Recovered { durable, checkpointed, wiped };
                 let config = protocol.config(id);
                 let machine = Production::recover(&config, disk, Tick(0), &mut happened);
                 machines.insert(id, machine);

@@ -37,6 +37,7 @@ fn config(replicas: u8) -> Config {
         announce_commit: AnnounceCommit::WithNextAppend,
         timing: Timing::default(),
         trim: Trim::Never,
+        log_replicas: ReplicaSet::default(),
     }
 }
 
@@ -150,6 +151,9 @@ fn said(message: &Message<Command>) -> String {
         | Message::Trim { .. }
         | Message::SnapshotPart { .. }
         | Message::Staged { .. }
+        | Message::Refused { .. }
+        | Message::Pull { .. }
+        | Message::Pulled { .. }
         | Message::NewerTerm { .. } => format!("{message:?}"),
     }
 }

@@ -207,6 +207,7 @@ impl Config {
             announce_commit: AnnounceCommit::WithNextAppend,
             timing: self.timing(),
             trim: Trim::Never,
+            log_replicas: ReplicaSet::default(),
         }
     }
 

@@ -52,6 +52,9 @@ pub(crate) const fn group(terms: u64, commands: u8) -> GroupProtocol {
         members: Members::FIXED,
         trim: Trim::Never,
         time: Timed::OFF,
+        log_replicas: 0,
+        mortal: 0,
+        retries: 0,
     }
 }
 
@@ -84,10 +87,24 @@ const CALM_ONE_TERM: [&str; 7] = [
 /// The models of the `quick` tier, in the order in which they are run.
 #[must_use]
 pub fn quick() -> Vec<Entry> {
-    [with_slow_disks(), with_calm_disks(), logs::membership(), logs::snapshots(), timed::quick()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        with_slow_disks(),
+        with_calm_disks(),
+        logs::membership(),
+        logs::snapshots(),
+        logs::log_replicas(),
+        logs::sessions(),
+        timed::quick(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// The models of the `standard` tier that are no rows of [`crate::ladder`].
+#[must_use]
+pub fn standard() -> Vec<Entry> {
+    logs::standard().into_iter().chain(timed::standard()).collect()
 }
 
 /// Alone there is nobody to talk to, and nobody else to lead.
@@ -228,7 +245,10 @@ fn is_good(world: &World<GroupProtocol>, state: &State) -> bool {
         let last = machine.log().last();
         machine.is_leader()
             && machine.log().term_at(last) == Some(machine.term())
-            && nodes.iter().all(|node| node.machine.applying() == last)
+            && nodes.iter().all(|node| {
+                let machine = &node.machine;
+                machine.applying() == last || machine.is_log_replica() || machine.is_halted()
+            })
     };
     nodes.iter().any(|node| leads_well(&node))
 }

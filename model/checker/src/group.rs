@@ -2,6 +2,8 @@
 
 mod describe;
 mod members;
+mod pull;
+mod sessions;
 mod state;
 mod timed;
 
@@ -13,7 +15,7 @@ use crate::clock::Clocks;
 use crate::history::{History, Moment, Value};
 use crate::node::{MARK_LOST_WRITE, Node, Outbox};
 use crate::protocol::{Bounded, Kind, Property, Protocol, Snapshot};
-use describe::{describe_entry, describe_message};
+use describe::{describe_event, describe_message, describe_node};
 use ringleader_core::group::{
     self, AnnounceCommit, Answer, Ask, AtElection, Config, Group, Log, Message, Payload, Rename,
     Request, Timer, Told, Trim, invariant,
@@ -58,6 +60,13 @@ pub struct GroupProtocol {
     pub trim: Trim,
     /// What a world about time adds.
     pub time: Timed,
+    /// Which replicas hold a log and no state, as a bit mask: those with the highest ids, unless
+    /// members change.
+    pub log_replicas: u8,
+    /// Which replicas may lose their disks, as a bit mask.
+    pub mortal: u8,
+    /// How often clients send a command again, or end their sessions.
+    pub retries: u8,
 }
 
 /// What a node's host keeps for its machine.
@@ -100,6 +109,11 @@ pub enum Event {
     },
     /// A host asked for another leader.
     AskedToTransfer,
+    /// A client sent a command again, or its session was to end.
+    AskedAgain {
+        /// Whether it was the end.
+        expire: bool,
+    },
     /// A leader ended a request without the state machine.
     Ended(RequestId, Answer),
 }
@@ -115,6 +129,10 @@ pub struct Ghost {
     pub reads: u8,
     /// Changes asked for so far.
     pub changes: u8,
+    /// Commands sent again so far.
+    pub retries: u8,
+    /// How many of those were to end the sessions.
+    pub ends: u8,
     /// A write was answered that nobody had committed.
     pub answered_uncommitted: bool,
     /// Eventual reads asked for so far.
@@ -177,7 +195,12 @@ impl Protocol for GroupProtocol {
 
     fn interchangeable(&self) -> u8 {
         // Configurations name replicas, in messages and in the history too.
-        if self.members.may_change() { 0 } else { self.replicas }
+        // Log replicas differ from the others, and there is one at most.
+        if self.members.may_change() || self.mortal != 0 {
+            0
+        } else {
+            self.replicas - u8::from(self.log_replicas != 0)
+        }
     }
 
     fn config(&self, id: ReplicaId) -> Config {
@@ -192,6 +215,7 @@ impl Protocol for GroupProtocol {
             announce_commit: self.announce_commit,
             timing: self.time.timing,
             trim: self.trim,
+            log_replicas: self.log_only(),
         }
     }
 
@@ -298,6 +322,10 @@ impl Protocol for GroupProtocol {
                 ghost.peeked_uncommitted |= value.is_some_and(|value| !committed(value));
                 ghost.peeked_at_a_follower |= value.is_some() && !leads;
             }
+            Event::AskedAgain { expire } => {
+                ghost.retries += 1;
+                ghost.ends += u8::from(*expire);
+            }
             Event::Client(moment) => {
                 if self.reads > 0 {
                     ghost.history.push(*moment);
@@ -342,10 +370,14 @@ impl Protocol for GroupProtocol {
         }
         requests.extend(members::requests(self, ghost, node));
         requests.extend(timed::requests(self, (ghost.peeks, ghost.transfers), node));
+        requests.extend(sessions::requests(self, ghost, node));
         requests
     }
 
     fn invoked(&self, id: RequestId, request: &Request<Value>) -> Vec<Event> {
+        if let Some(again) = sessions::invoked(id, request) {
+            return again;
+        }
         let asked =
             |id, value| [Event::AskedToWrite, Event::Client(Moment::WriteInvoked(id, value))];
         match request {
@@ -430,6 +462,9 @@ impl Protocol for GroupProtocol {
             | Message::Trim { .. }
             | Message::SnapshotPart { .. }
             | Message::Staged { .. } => state::is_relevant(from, message, (to, view), may_crash),
+            Message::Refused { .. } | Message::Pull { .. } | Message::Pulled { .. } => {
+                pull::is_relevant(from, message, to)
+            }
         }
     }
 
@@ -515,7 +550,7 @@ impl Protocol for GroupProtocol {
     }
 
     fn has_chores(&self) -> bool {
-        self.trim == Trim::BelowEveryCheckpoint
+        self.trim == Trim::BelowEveryCheckpoint || self.mortal != 0
     }
 
     fn chores(&self, node: &Node<Self>) -> Vec<u8> {
@@ -523,7 +558,7 @@ impl Protocol for GroupProtocol {
     }
 
     fn do_chore(&self, node: &mut Node<Self>, chore: u8, out: &mut Outbox<Self>) {
-        state::do_chore(node, chore, out);
+        state::do_chore(self, node, chore, out);
     }
 
     fn describe_chore(&self, chore: u8) -> String {
@@ -565,7 +600,7 @@ impl Protocol for GroupProtocol {
             always("APPLY-1", |_, it| unbroken(it, |name| name.starts_with("APPLY-1"))),
             always("ANSWER-1", |_, it| !it.ghost.answered_uncommitted),
             always("MACHINE", |_, it| {
-                let named = ["ELECTION-2", "COMMIT-3", "APPLY-1", "MEMBER", "SNAPSHOT"];
+                let named = ["ELECTION-2", "COMMIT-3", "APPLY-1", "MEMBER", "SNAPSHOT", "PULL"];
                 let named: Vec<_> = named.into_iter().chain(timed::NAMES).collect();
                 unbroken(it, |name| !named.iter().any(|it| name.starts_with(it)))
             }),
@@ -577,7 +612,10 @@ impl Protocol for GroupProtocol {
             }),
             sometimes(EVERYTHING_APPLIED, |protocol, it| {
                 let everything = LogIndex(u64::from(protocol.commands));
-                it.nodes.iter().all(|node| node.machine.applying() >= everything)
+                let has_all = |node: &Node<Self>| {
+                    node.machine.is_log_replica() || node.machine.applying() >= everything
+                };
+                it.nodes.iter().all(|node| has_all(node))
             }),
         ];
         if self.members.may_change() {
@@ -586,6 +624,16 @@ impl Protocol for GroupProtocol {
         }
         if self.trim == Trim::BelowEveryCheckpoint {
             properties.extend(state::properties());
+        }
+        if self.mortal != 0 {
+            properties.retain(|it| it.name != "COMMIT-1" && !it.name.starts_with("every command"));
+            properties.extend(state::survival());
+        }
+        if self.retries > 0 {
+            properties.extend(sessions::properties());
+        }
+        if self.log_replicas != 0 {
+            properties.extend(pull::properties());
         }
         if self.terms > 1 && self.replicas > 1 {
             properties.push(sometimes("two leaders at once, in different terms", |_, it| {
@@ -632,34 +680,7 @@ impl Protocol for GroupProtocol {
     }
 
     fn describe_event(&self, event: &Event) -> Option<String> {
-        match event {
-            Event::AskedToWrite
-            | Event::AskedToRead
-            | Event::AskedToChange
-            | Event::AskedToPeek
-            | Event::AskedToTransfer
-            | Event::Answered(_)
-            | Event::Client(Moment::WriteInvoked(..) | Moment::ReadInvoked(_)) => None,
-            Event::Client(Moment::WriteReturned(id)) => {
-                Some(format!("ANSWER write {}: done", id.0))
-            }
-            Event::Client(Moment::ReadReturned(_, Some(value))) => {
-                Some(format!("ANSWER read: {value}"))
-            }
-            Event::Client(Moment::ReadReturned(_, None)) => Some("ANSWER read: nothing".to_owned()),
-            Event::Peeked { value, .. } => Some(match value {
-                Some(value) => format!("ANSWER eventual read: {value}"),
-                None => "ANSWER eventual read: nothing".to_owned(),
-            }),
-            Event::Committed(start, entries) => {
-                Some(format!("COMMIT up to {}", start.0 + entries.len() as u64))
-            }
-            Event::Ended(id, Answer::Unknown) => Some(format!("ANSWER write {}: unknown", id.0)),
-            Event::Ended(_, Answer::NotLeader { .. }) => Some("ANSWER: not the leader".to_owned()),
-            Event::Ended(_, Answer::GivesWay) => Some("ANSWER: gives way".to_owned()),
-            Event::Ended(_, Answer::Refused) => Some("ANSWER: refused".to_owned()),
-            Event::Ended(_, Answer::ChangeRefused(why)) => Some(format!("ANSWER: no, {why:?}")),
-        }
+        describe_event(event)
     }
 
     fn describe_timer(&self, timer: Timer) -> String {
@@ -672,23 +693,7 @@ impl Protocol for GroupProtocol {
     }
 
     fn describe_node(&self, node: &Node<Self>) -> String {
-        let machine = &node.machine;
-        let role = match (machine.is_leader(), machine.is_candidate(), machine.is_asking()) {
-            (true, ..) => "leader",
-            (_, true, _) => "candidate",
-            (_, _, true) => "asking",
-            _ => "follower",
-        };
-        let log = node.intended_disk().log;
-        let entry = |index: u64| log.entry(LogIndex(index)).map(|it| describe_entry(&it));
-        let entries: Vec<String> = (1..=log.last().0).filter_map(entry).collect();
-        let durable = machine.durable_end().0;
-        format!(
-            "{role} t{} log [{}] durable {durable} commit {}",
-            machine.term().0,
-            entries.join(" "),
-            machine.commit().0
-        )
+        describe_node(node)
     }
 }
 

@@ -119,6 +119,7 @@ pub fn quick() -> Vec<Box<dyn Listed>> {
 #[must_use]
 pub fn standard() -> Vec<Box<dyn Listed>> {
     let others = listed(quorum_catalog::standard()).chain(listed(keyspace_catalog::standard()));
+    let others = others.chain(listed(catalog::standard()));
     others.chain(listed(ladder::standard())).collect()
 }
 

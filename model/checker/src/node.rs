@@ -131,6 +131,8 @@ pub enum Call<P: Protocol> {
         disk: <M<P> as Machine>::Durable,
         /// Up to where the state machine's storage holds the log.
         checkpointed: LogIndex,
+        /// Whether the disk is another one than before.
+        wiped: bool,
         /// What it wanted.
         effects: Vec<Effect<M<P>>>,
     },
@@ -229,11 +231,11 @@ impl<P: Protocol> Node<P> {
         out: &mut Outbox<P>,
     ) -> Self {
         let mut effects = Effects::new();
-        let recovered = Recovered { durable: disk.clone(), checkpointed };
+        let recovered = Recovered { durable: disk.clone(), checkpointed, wiped: false };
         let machine = M::<P>::recover(&protocol.config(id), recovered, Tick(0), &mut effects);
         out.note(|| {
             let effects = effects.as_slice().to_vec();
-            Call::Recover { disk: disk.clone(), checkpointed, effects }
+            Call::Recover { disk: disk.clone(), checkpointed, wiped: false, effects }
         });
         let mut node = Self {
             id,
@@ -251,6 +253,31 @@ impl<P: Protocol> Node<P> {
         };
         node.carry_out(protocol, &mut effects, out);
         node
+    }
+
+    /// Its disk is wiped, and it starts again: what its machine asks for then is its last word.
+    pub fn wipe(&mut self, protocol: &P, out: &mut Outbox<P>) {
+        let durable = <M<P> as Machine>::Durable::default();
+        let recovered = Recovered { durable: durable.clone(), wiped: true, ..Recovered::default() };
+        let mut effects = Effects::new();
+        self.machine = M::<P>::recover(&protocol.config(self.id), recovered, Tick(0), &mut effects);
+        out.note(|| Call::Recover {
+            disk: durable.clone(),
+            checkpointed: LogIndex::ZERO,
+            wiped: true,
+            effects: effects.as_slice().to_vec(),
+        });
+        self.disk = durable;
+        self.host = P::Host::default();
+        self.pending.clear();
+        self.waiting.clear();
+        self.timers.clear();
+        // That it says so is no violation here: this world wiped it.
+        for effect in effects.drain() {
+            if let Effect::Arm { timer, .. } = effect {
+                self.timers.insert(timer, Window::ANY);
+            }
+        }
     }
 
     /// The machine that a crash now would leave.

@@ -49,18 +49,18 @@ impl<A: Machine, B: Machine<Message = A::Message>> Machine for Either<A, B> {
         now: Tick,
         effects: &mut Effects<Self>,
     ) -> Self {
-        let Recovered { durable: Both { first, second }, checkpointed } = disk;
+        let Recovered { durable: Both { first, second }, checkpointed, wiped } = disk;
         match config {
             Either::First(config) => {
                 let mut own = Effects::new();
-                let disk = Recovered { durable: first, checkpointed };
+                let disk = Recovered { durable: first, checkpointed, wiped };
                 let machine = A::recover(config, disk, now, &mut own);
                 own.drain().for_each(|effect| effects.push(of_first(effect)));
                 Self::First(machine)
             }
             Either::Second(config) => {
                 let mut own = Effects::new();
-                let disk = Recovered { durable: second, checkpointed };
+                let disk = Recovered { durable: second, checkpointed, wiped };
                 let machine = B::recover(config, disk, now, &mut own);
                 own.drain().for_each(|effect| effects.push(of_second(effect)));
                 Self::Second(machine)

@@ -47,9 +47,11 @@ impl Cluster {
             announce_commit: AnnounceCommit::WithNextAppend,
             timing: Timing::default(),
             trim: Trim::Never,
+            log_replicas: ReplicaSet::default(),
         };
         let start = |id| {
-            let disk = Recovered { durable: Durable::default(), checkpointed: LogIndex(0) };
+            let disk =
+                Recovered { durable: Durable::default(), checkpointed: LogIndex(0), wiped: false };
             Replica::recover(&config(id), disk, Tick(0), &mut effects)
         };
         let replicas = (0..3).map(start).collect();

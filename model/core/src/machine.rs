@@ -74,6 +74,9 @@ pub struct Recovered<D> {
     /// Up to where the state machine's own storage has durably applied the log; 0 if it starts
     /// empty.
     pub checkpointed: LogIndex,
+    /// The driver knows that this participant ran before, and finds nothing of it: its disk was
+    /// wiped, or exchanged.
+    pub wiped: bool,
 }
 
 /// Everything the world can do to a machine.

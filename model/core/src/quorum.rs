@@ -125,6 +125,17 @@ mod tests {
         assert!(!members.contains(ReplicaId(200)));
     }
 
+    #[test]
+    fn whoever_is_added_twice_is_a_member_once() {
+        let one = ReplicaSet::default().with(ReplicaId(3));
+        assert_eq!(one.with(ReplicaId(3)), one);
+        assert_eq!((one.size(), one.without(ReplicaId(3))), (1, ReplicaSet::default()));
+        assert_eq!(one.without(ReplicaId(ReplicaSet::IDS)), one);
+        let all = ReplicaSet::first(ReplicaSet::IDS);
+        assert_eq!((all.size(), all.contains(ReplicaId(63))), (64, true));
+        assert!(!all.contains(ReplicaId(ReplicaSet::IDS)));
+    }
+
     proptest::proptest! {
         /// Against a dumb twin: sort the values, take the one that `majority` members reach.
         #[test]

@@ -90,6 +90,7 @@ impl Group {
             announce_commit: AnnounceCommit::WithNextAppend,
             timing: self.timing(),
             trim: Trim::Never,
+            log_replicas: ReplicaSet::default(),
         }
     }
 

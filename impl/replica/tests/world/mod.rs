@@ -85,6 +85,7 @@ fn config(id: ReplicaId) -> Config {
         announce_commit: AnnounceCommit::WithNextAppend,
         timing: Timing::default(),
         trim: Trim::Never,
+        log_replicas: ReplicaSet::default(),
     }
 }
 

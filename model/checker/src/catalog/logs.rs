@@ -8,7 +8,7 @@ use crate::group::{GroupProtocol, Members, is_changed, is_settled};
 use crate::node::Fsync;
 use crate::trap::Goal;
 use crate::world::{State, World};
-use ringleader_core::group::{Change, Trim};
+use ringleader_core::group::{AtElection, Change, Trim};
 use ringleader_core::ids::ReplicaId;
 
 /// Three replicas, a fourth joins, and the first leaves.
@@ -57,6 +57,21 @@ pub(super) fn membership() -> Vec<Entry> {
     ]
 }
 
+/// Membership with what is beyond the `quick` tier: a second term, and a crash.
+pub(super) fn standard() -> Vec<Entry> {
+    let members = Members { outside: 1, plan: JOIN_THEN_LEAVE, in_order: true, requests: 2 };
+    vec![Entry {
+        name: "join-crash",
+        question: "a replica joins, then another leaves; a second leader, and a crash",
+        protocol: GroupProtocol { replicas: 4, members, ..group(2, 1) },
+        bounds: bounds(1, Fsync::Immediate),
+        unreachable: &NO_CONFLICT,
+        goal: None,
+        expected: None,
+        pinned: 0,
+    }]
+}
+
 /// Snapshots: logs begin later, and a newcomer gets the state.
 pub(super) fn snapshots() -> Vec<Entry> {
     let newcomer = |terms, commands| GroupProtocol {
@@ -95,6 +110,99 @@ pub(super) fn snapshots() -> Vec<Entry> {
         ),
     ]
 }
+
+/// Log replicas, and disks that are lost.
+pub(super) fn log_replicas() -> Vec<Entry> {
+    let entry = |name, question, protocol, crashes, unreachable, pinned| Entry {
+        name,
+        question,
+        protocol,
+        bounds: bounds(crashes, Fsync::Immediate),
+        unreachable,
+        goal: None,
+        expected: None,
+        pinned,
+    };
+    let third_is_a_log =
+        |terms, commands| GroupProtocol { log_replicas: 0b100, ..group(terms, commands) };
+    let first_is_lost = GroupProtocol { mortal: 0b001, ..third_is_a_log(3, 1) };
+    let trap = GroupProtocol {
+        heartbeats: true,
+        mortal: 0b001,
+        append_entries_max: 1,
+        at_election: AtElection::AppendNoOp,
+        ..third_is_a_log(4, 1)
+    };
+    let wiped = GroupProtocol { mortal: 0b001, ..group(2, 1) };
+    let trap_question = "whether a state holder left alone with a log replica can lead; \
+                         an entry at a time, the last two terms in reserve";
+    vec![
+        entry(
+            "pull",
+            "two hold a state, one a log only",
+            third_is_a_log(3, 1),
+            1,
+            &NO_CONFLICT,
+            63_714,
+        ),
+        entry("pull-lost", "the same, and one disk is lost", first_is_lost, 0, &NO_CRASH, 191_502),
+        entry(
+            "pull-conflict",
+            "pulling where logs conflict, by a candidate that forgot what is committed",
+            third_is_a_log(3, 2),
+            1,
+            &[LOST_WRITE, PERSIST, LATE_LEADER],
+            739_040,
+        ),
+        Entry {
+            bounds: bounds(0, OWN_STEP),
+            ..entry(
+                "pull-slow",
+                "pulling on slow disks",
+                third_is_a_log(2, 2),
+                0,
+                &[CRASH, LOST_WRITE],
+                396_630,
+            )
+        },
+        entry("wiped", "a replica whose disk was wiped", wiped, 0, &NO_CRASH, 34_482),
+        Entry {
+            goal: Some(Goal {
+                name: "PROGRESS-1",
+                reached: super::is_good,
+                judged: is_well_within_bounds,
+            }),
+            ..entry("pull-trap", trap_question, trap, 0, &[], 1_354_225)
+        },
+    ]
+}
+
+/// The last two terms are in reserve: one campaign finds out what is lacking, the next one wins, and
+/// needs no command to commit something.
+fn is_well_within_bounds(world: &World<GroupProtocol>, state: &State) -> bool {
+    let terms = world.protocol().terms - 1;
+    world.nodes_of(state).iter().all(|node| node.machine.term().0 < terms)
+}
+
+/// Sessions: commands that are sent again.
+pub(super) fn sessions() -> Vec<Entry> {
+    let entry = |name, question, protocol, unreachable, pinned| Entry {
+        name,
+        question,
+        protocol,
+        bounds: bounds(0, Fsync::Immediate),
+        unreachable,
+        goal: None,
+        expected: None,
+        pinned,
+    };
+    let again = |terms, commands| GroupProtocol { retries: 2, ..group(terms, commands) };
+    let one = "a command that is sent again, to another leader too; its session expires";
+    vec![entry("sessions", one, again(2, 1), &NO_CRASH, 178_763)]
+}
+
+/// No crash either.
+const NO_CRASH: [&str; 5] = [CRASH, LOST_WRITE, PERSIST, LATE_LEADER, REPLACED];
 
 /// Writes are durable at once, and one leader's entries meet no other's.
 const NO_CONFLICT: [&str; 4] = [LOST_WRITE, PERSIST, LATE_LEADER, REPLACED];

@@ -4,12 +4,12 @@ use super::{
     CALM_ONE_ENTRY, CRASH, Entry, LATE_LEADER, LOST_WRITE, PERSIST, REPLACED, bounds, group,
 };
 use crate::clock::Clocks;
-use crate::group::{GroupProtocol, Timed, a_majority_is_led, could_be_led};
+use crate::group::{GroupProtocol, Members, Timed, a_majority_is_led, could_be_led};
 use crate::node::Fsync;
 use crate::trap::Goal;
 use crate::world::Bounds;
-use ringleader_core::group::{AnnounceCommit, AtElection, Drift, Lease, Timing};
-use ringleader_core::ids::Tick;
+use ringleader_core::group::{AnnounceCommit, AtElection, Change, Drift, Lease, Timing};
+use ringleader_core::ids::{ReplicaId, Tick};
 
 /// A clock may be twice as fast as another, the factor of a drift of 1/3; no node is paused.
 const FREE: Clocks = Clocks::Free { fastest: 2, pauses: 0, longest: 7 };
@@ -38,6 +38,18 @@ const PROMPT: Timed = Timed {
     cuts: true,
     ..Timed::OFF
 };
+
+/// Two replicas join one, so that the last majority may do without the first.
+const TWO_JOIN: Members = Members {
+    outside: 2,
+    plan: &[Change::Add(ReplicaId(1)), Change::Add(ReplicaId(2))],
+    in_order: true,
+    requests: 2,
+};
+
+/// A log replica joins two that hold a state.
+const LOG_JOINS: Members =
+    Members { outside: 1, plan: &[Change::AddLog(ReplicaId(2))], in_order: true, requests: 1 };
 
 const fn timed(terms: u64, commands: u8, reads: u8, time: Timed) -> GroupProtocol {
     let announce_commit = AnnounceCommit::WithNextAppend;
@@ -70,6 +82,7 @@ const ON_TIME: Bounds = Bounds { collect: false, ..NAMED };
 /// One campaigns in each term, and so none gives way.
 const GAVE_WAY: &str = "a candidate gave way to a leader of its term";
 const IN_TURN: [&str; 5] = [CRASH, LOST_WRITE, PERSIST, LATE_LEADER, GAVE_WAY];
+const IN_TURN_ONE_ENTRY: [&str; 6] = [CRASH, LOST_WRITE, PERSIST, LATE_LEADER, GAVE_WAY, REPLACED];
 const IN_TURN_CRASH: [&str; 5] = [LOST_WRITE, PERSIST, LATE_LEADER, REPLACED, GAVE_WAY];
 /// Nobody asks for anything, and the story ends with the second campaign.
 const ON_TIME_ONLY: [&str; 10] = [
@@ -88,6 +101,36 @@ const ON_TIME_ONLY: [&str; 10] = [
 /// The models of the `quick` tier.
 pub(super) fn quick() -> Vec<Entry> {
     [leases(), hand_overs(), evidence(), must_fail()].into_iter().flatten().collect()
+}
+
+/// Leases at the full bounds, and together with what else there is.
+pub(super) fn standard() -> Vec<Entry> {
+    let in_turn = Timed { in_turn: true, ..LEASES };
+    let paused = Timed { clocks: PAUSED, ..in_turn };
+    vec![
+        Entry {
+            bounds: NAMED,
+            unreachable: &IN_TURN,
+            ..plain(
+                "lease-full",
+                "two reads under a lease of 3, by a leader that may be paused",
+                timed(2, 2, 2, paused),
+            )
+        },
+        Entry {
+            bounds: NAMED,
+            unreachable: &IN_TURN_ONE_ENTRY,
+            ..plain(
+                "composition",
+                "a log replica joins a leader with a lease, and pulls and reads go on",
+                GroupProtocol {
+                    log_replicas: 0b100,
+                    members: LOG_JOINS,
+                    ..timed(2, 1, 1, in_turn)
+                },
+            )
+        },
+    ]
 }
 
 fn leases() -> Vec<Entry> {
@@ -111,6 +154,16 @@ fn leases() -> Vec<Entry> {
                 "lease-reads",
                 "reads under a lease, by a leader that may be paused",
                 timed(2, 2, 1, paused),
+            )
+        },
+        Entry {
+            bounds: NAMED,
+            unreachable: &IN_TURN_ONE_ENTRY,
+            pinned: 23_074,
+            ..plain(
+                "lease-members",
+                "whether a lease outlives the configuration that it rests on",
+                GroupProtocol { members: TWO_JOIN, ..timed(2, 1, 0, in_turn) },
             )
         },
         Entry {

@@ -11,7 +11,7 @@ use ringleader_core::machine::{Effect, Effects, Input, Machine};
 use ringleader_core::quorum::ReplicaSet;
 
 /// Requests to change the group are numbered from here.
-const FIRST_CHANGE: u64 = 200;
+const FIRST_CHANGE: u64 = 400;
 
 /// Who takes part at first, and what changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -183,6 +183,7 @@ pub(super) fn invoked() -> Vec<Event> {
 pub(super) fn describe_change(change: Change) -> String {
     match change {
         Change::Add(id) => format!("operator: add replica {}", id.0),
+        Change::AddLog(id) => format!("operator: add log replica {}", id.0),
         Change::Remove(id) => format!("operator: remove replica {}", id.0),
     }
 }

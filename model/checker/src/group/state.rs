@@ -5,7 +5,9 @@ use super::{GroupProtocol, View, always, sometimes};
 use crate::history::Value;
 use crate::node::{Node, Outbox};
 use crate::protocol::{Property, Snapshot};
-use ringleader_core::group::{Ask, Log, Message, Payload, Rename, SnapshotMark, Told, Trim};
+use ringleader_core::group::{
+    Ask, Log, Message, Payload, Rename, SnapshotMark, Told, Trim, invariant,
+};
 use ringleader_core::ids::{LogIndex, ReplicaId, Term};
 
 /// A state: the commands that made it, in order.
@@ -24,12 +26,15 @@ pub(crate) struct Storage {
     staged: Option<(SnapshotMark, Commands)>,
     /// The snapshot that is to take the state's place.
     swap: Option<SnapshotMark>,
+    /// The disk was wiped.
+    wiped: bool,
 }
 
 /// What a host does in its own time, by number.
 const CHECKPOINT: u8 = 0;
 const FLUSH: u8 = 1;
 const SWAP: u8 = 2;
+const WIPE: u8 = 3;
 
 impl Storage {
     /// The same under other names.
@@ -82,11 +87,24 @@ pub(super) fn chores(protocol: &GroupProtocol, node: &Node<GroupProtocol>) -> Ve
             chores.push(SWAP);
         }
     }
+    if protocol.mortal & 1 << node.id.0 != 0 && !node.host.storage.wiped {
+        chores.push(WIPE);
+    }
     chores
 }
 
 /// Does one of them.
-pub(super) fn do_chore(node: &mut Node<GroupProtocol>, chore: u8, out: &mut Outbox<GroupProtocol>) {
+pub(super) fn do_chore(
+    protocol: &GroupProtocol,
+    node: &mut Node<GroupProtocol>,
+    chore: u8,
+    out: &mut Outbox<GroupProtocol>,
+) {
+    if chore == WIPE {
+        node.wipe(protocol, out);
+        node.host.storage.wiped = true;
+        return;
+    }
     let applied = node.host.applied;
     let storage = &mut node.host.storage;
     match chore {
@@ -119,6 +137,7 @@ pub(super) fn describe_chore(chore: u8) -> String {
     match chore {
         CHECKPOINT => "its storage holds what is applied",
         FLUSH => "a snapshot is set aside, durably",
+        WIPE => "its disk is wiped",
         _ => "the snapshot takes the state's place",
     }
     .to_owned()
@@ -160,6 +179,20 @@ pub(super) fn receive(node: &mut Node<GroupProtocol>, ask: Ask<Value>) {
         | Ask::SendRange { .. }
         | Ask::SendSnapshot { .. } => unreachable!("the caller asks for nothing else"),
     }
+}
+
+/// What must hold where disks may be lost, instead of what counts every copy.
+pub(super) fn survival() -> Vec<Property<GroupProtocol>> {
+    vec![always("DISK-2", |_, it| {
+        // Of a majority that held it, those who are left.
+        let voters = it.nodes.len();
+        let lost = it.nodes.iter().filter(|node| node.host.storage.wiped).count();
+        let holds = |node: &Node<GroupProtocol>| {
+            invariant::leader_is_complete(&it.ghost.committed, Term(u64::MAX), &node.disk.log)
+        };
+        let holders = it.nodes.iter().filter(|node| holds(node)).count();
+        2 * (holders + lost) > voters
+    })]
 }
 
 /// The commands among the committed entries up to `upto`.
@@ -262,6 +295,9 @@ pub(super) fn is_relevant(
         | Message::RequestPreVote { .. }
         | Message::PreVote { .. }
         | Message::TakeOver { .. }
+        | Message::Refused { .. }
+        | Message::Pull { .. }
+        | Message::Pulled { .. }
         | Message::NewerTerm { .. } => true,
     }
 }

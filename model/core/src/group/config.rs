@@ -12,6 +12,9 @@ pub struct Config {
     pub id: ReplicaId,
     /// The members of the group.
     pub voters: ReplicaSet,
+    /// Those members, present or future, that hold a log and no state. A replica's kind never
+    /// changes.
+    pub log_replicas: ReplicaSet,
     /// A follower campaigns after hearing from no leader for this long, plus jitter of the same
     /// size (section 9.3).
     pub election_timeout: Tick,

@@ -73,6 +73,8 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
         if granted {
             effects.send(from, Message::Vote { term: self.term }, self.disk.everything());
             self.arm_election(effects);
+        } else {
+            self.refuse_vote(from, effects);
         }
     }
 
@@ -199,6 +201,9 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
             | Message::PreVote { .. }
             | Message::Checkpointed { .. }
             | Message::Staged { .. }
+            | Message::Refused { .. }
+            | Message::Pull { .. }
+            | Message::Pulled { .. }
             | Message::NewerTerm { .. } => {}
         }
     }

@@ -48,6 +48,7 @@ pub fn replica_is_sound<C: Clone + Debug + Eq + Ord + Hash>(
         (progress_is_within_log(replica), "LOG: what peers hold is within the leader's log"),
         (one_change_at_a_time(replica), "MEMBER-1: one configuration is not committed"),
         (leader_takes_part(replica), "MEMBER-4: a removed leader stops leading"),
+        (log_replica_only_votes(replica), "PULL-1: a log replica never leads or campaigns"),
     ];
     checks.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, name)| Err(name))
 }
@@ -59,7 +60,8 @@ fn applied_is_durable<C: Clone + Debug + Eq + Ord + Hash>(replica: &Group<C>) ->
 
 /// While a snapshot is installed the log is ahead of the state.
 fn released_is_applied<C: Clone + Debug + Eq + Ord + Hash>(replica: &Group<C>) -> bool {
-    replica.is_installing() || replica.log.released() <= replica.applying
+    let has_no_state = replica.is_installing() || replica.is_log_replica();
+    has_no_state || replica.log.released() <= replica.applying
 }
 
 fn claimant_voted_for_itself<C>(replica: &Group<C>) -> bool {
@@ -86,6 +88,12 @@ fn progress_is_within_log<C: Clone>(replica: &Group<C>) -> bool {
 fn one_change_at_a_time<C: Clone + Debug + Eq + Ord + Hash>(replica: &Group<C>) -> bool {
     let knows = replica.log.term_at(replica.commit) == Some(replica.term);
     !(replica.is_leader() && knows) || replica.log.configurations_after(replica.commit) <= 1
+}
+
+/// `PULL-1` and `PULL-2`.
+fn log_replica_only_votes<C: Clone + Debug + Eq + Ord + Hash>(replica: &Group<C>) -> bool {
+    let follows = matches!(replica.role, Role::Follower { .. });
+    !replica.is_log_replica() || follows && replica.applying == LogIndex::ZERO
 }
 
 /// `MEMBER-4`.
@@ -126,7 +134,10 @@ pub fn promise_is_durable<C: Clone>(
         | Message::Checkpointed { .. }
         | Message::Trim { .. }
         | Message::SnapshotPart { .. }
-        | Message::Staged { .. } => true,
+        | Message::Staged { .. }
+        | Message::Refused { .. }
+        | Message::Pull { .. }
+        | Message::Pulled { .. } => true,
     }
 }
 

@@ -17,6 +17,8 @@
 //!
 //! * `LEASE-1` while a lease holds, nobody leads a later term.
 //! * `LEASE-2` a lease is judged by a reading of the clock taken after the read arrived.
+//! * `LEASE-3` a lease rests on the promises of a majority of the leader's newest configuration, and
+//!   ends when the leader appends another one.
 
 use super::timing::Deadline;
 use super::transfer::Transfer;
@@ -85,6 +87,14 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
     pub(super) fn extend_lease(&mut self, until: Deadline) {
         if let Role::Leader(leader) = &mut self.role {
             leader.tenure.lease_until = leader.tenure.lease_until.max(until);
+        }
+    }
+
+    /// A configuration begins. Its majority has promised nothing yet, and that of the next one may
+    /// share nobody with the majority that did: the lease begins anew with the next round (`LEASE-3`).
+    pub(super) fn end_lease(&mut self) {
+        if let Role::Leader(leader) = &mut self.role {
+            leader.tenure.lease_until = Deadline::OVER;
         }
     }
 

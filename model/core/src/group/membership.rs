@@ -42,6 +42,8 @@ use core::hash::Hash;
 pub struct Membership {
     /// Whose votes and whose copies count.
     pub voters: ReplicaSet,
+    /// Those of them that hold a log and no state.
+    pub log_replicas: ReplicaSet,
 }
 
 /// One step from a configuration to the next.
@@ -50,6 +52,8 @@ pub struct Membership {
 pub enum Change {
     /// A new replica takes part, once it has caught up.
     Add(ReplicaId),
+    /// A new log replica takes part, once it holds the leader's log.
+    AddLog(ReplicaId),
     /// A replica takes part no longer.
     Remove(ReplicaId),
 }
@@ -58,13 +62,24 @@ impl Change {
     /// The configuration after this change; nothing if it changes nothing, or would leave nobody.
     #[must_use]
     pub fn applied_to(self, members: Membership) -> Option<Membership> {
-        let voters = match self {
-            Self::Add(id) if id.0 < ReplicaSet::IDS => members.voters.with(id),
-            Self::Add(_) => return None,
-            Self::Remove(id) => members.voters.without(id),
+        let Membership { voters, log_replicas } = members;
+        let changed = match self {
+            Self::Add(id) | Self::AddLog(id) if id.0 >= ReplicaSet::IDS => return None,
+            Self::Add(id) => Membership { voters: voters.with(id), log_replicas },
+            Self::AddLog(id) => {
+                Membership { voters: voters.with(id), log_replicas: log_replicas.with(id) }
+            }
+            Self::Remove(id) => {
+                Membership { voters: voters.without(id), log_replicas: log_replicas.without(id) }
+            }
         };
-        let changed = Membership { voters };
-        (changed != members && voters.size() > 0).then_some(changed)
+        // Somebody must be able to lead, and a replica's kind never changes.
+        let known = |id| voters.contains(id);
+        let same_kind = match self {
+            Self::Add(id) | Self::AddLog(id) => !known(id),
+            Self::Remove(id) => known(id),
+        };
+        (same_kind && changed.storage_voters().size() > 0).then_some(changed)
     }
 }
 
@@ -97,13 +112,14 @@ impl Membership {
     /// The voters that hold a state, and not only a log.
     #[must_use]
     pub fn storage_voters(self) -> ReplicaSet {
-        self.voters
+        self.log_replicas.iter().fold(self.voters, ReplicaSet::without)
     }
 }
 
 impl Rename for Membership {
     fn rename(&self, name: &dyn Fn(ReplicaId) -> ReplicaId) -> Self {
-        Self { voters: self.voters.rename(name) }
+        let Self { voters, log_replicas } = self;
+        Self { voters: voters.rename(name), log_replicas: log_replicas.rename(name) }
     }
 }
 
@@ -111,6 +127,7 @@ impl Rename for Change {
     fn rename(&self, name: &dyn Fn(ReplicaId) -> ReplicaId) -> Self {
         match *self {
             Self::Add(id) => Self::Add(name(id)),
+            Self::AddLog(id) => Self::AddLog(name(id)),
             Self::Remove(id) => Self::Remove(name(id)),
         }
     }
@@ -120,7 +137,8 @@ impl Config {
     /// The configuration of a group whose log holds none.
     #[must_use]
     pub fn first_members(&self) -> Membership {
-        Membership { voters: self.voters }
+        let log_replicas = self.log_replicas.iter().filter(|&id| self.voters.contains(id));
+        Membership { voters: self.voters, log_replicas: log_replicas.collect() }
     }
 }
 
@@ -156,7 +174,8 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
     /// Whether this replica may have to lead: it takes part, or may yet turn out to.
     #[must_use]
     pub fn may_campaign(&self) -> bool {
-        self.voters().contains(self.config.id) || !self.members_are_committed()
+        let takes_part = self.voters().contains(self.config.id) || !self.members_are_committed();
+        takes_part && !self.is_log_replica()
     }
 
     /// Who gets this leader's log without counting yet.
@@ -190,6 +209,9 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
             | Message::SnapshotPart { .. } => true,
             Message::Vote { .. }
             | Message::PreVote { .. }
+            | Message::Refused { .. }
+            | Message::Pull { .. }
+            | Message::Pulled { .. }
             | Message::Checkpointed { .. }
             | Message::Staged { .. }
             | Message::Appended { .. }
@@ -244,7 +266,7 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
 
     fn begin_change(&mut self, id: RequestId, change: Change, effects: &mut Effects<Self>) {
         match change {
-            Change::Add(replica) => {
+            Change::Add(replica) | Change::AddLog(replica) => {
                 let progress = Progress::unknown(self.log.last());
                 if let Role::Leader(leader) = &mut self.role {
                     leader.catching_up = Some(CatchingUp { id, change, replica });
@@ -276,6 +298,7 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
     fn propose(&mut self, id: RequestId, change: Change, effects: &mut Effects<Self>) {
         let next = change.applied_to(self.members()).expect("what changes nothing is refused");
         let index = self.log.last().next();
+        self.end_lease();
         if let Role::Leader(leader) = &mut self.role {
             leader.writes.push_back((index, id));
         }

@@ -129,6 +129,33 @@ pub enum Message<C> {
         /// How many parts, from the first on.
         parts: u32,
     },
+    /// "You do not get my vote in `term`: my log ends at `log_end`, later than yours."
+    Refused {
+        /// The candidate's term.
+        term: Term,
+        /// Where the speaker's log ends.
+        log_end: LogEnd,
+    },
+    /// "I campaign in `term` and my log is behind yours: what follows `after`?"
+    Pull {
+        /// The candidate's term.
+        term: Term,
+        /// An entry that both must hold: the last one that the candidate knows to be committed, or
+        /// that it was given.
+        after: LogEnd,
+    },
+    /// "After `prev` my log, which ends at `log_end`, continues with `entries`. I lead nothing; they
+    /// keep their terms."
+    Pulled {
+        /// The candidate's term.
+        term: Term,
+        /// The entry before the first of `entries`.
+        prev: LogEnd,
+        /// Not empty, and no more than an append may carry.
+        entries: Vec<Entry<C>>,
+        /// Where the whole log ends.
+        log_end: LogEnd,
+    },
 }
 
 impl<C> Message<C> {
@@ -150,6 +177,9 @@ impl<C> Message<C> {
             | Self::Trim { term, .. }
             | Self::SnapshotPart { term, .. }
             | Self::Staged { term, .. }
+            | Self::Refused { term, .. }
+            | Self::Pull { term, .. }
+            | Self::Pulled { term, .. }
             | Self::NewerTerm { term } => term,
         }
     }
@@ -203,7 +233,8 @@ pub enum Answer {
     Unknown,
     /// This leader takes no more writes and lets the peer campaign as soon as it holds its log.
     GivesWay,
-    /// Nobody of that name is a peer, or another transfer is on its way.
+    /// Nobody of that name is a peer, or another transfer is on its way; or this replica has no state
+    /// to read.
     Refused,
     /// The change has had and will have no effect: this leader does not begin it.
     ChangeRefused(ChangeRefusal),
@@ -394,6 +425,11 @@ impl<C> Message<C> {
                 Message::SnapshotPart { term, mark, part, last, content }
             }
             Self::Staged { term, end, parts } => Message::Staged { term, end, parts },
+            Self::Refused { term, log_end } => Message::Refused { term, log_end },
+            Self::Pull { term, after } => Message::Pull { term, after },
+            Self::Pulled { term, prev, entries, log_end } => {
+                Message::Pulled { term, prev, entries: each(entries, change), log_end }
+            }
         }
     }
 }

@@ -20,8 +20,8 @@
 //!   [`Message::NewerTerm`].
 //! * Read-index rounds are their own pair of messages, and answered without waiting for a disk.
 //!
-//! Not there yet: log replicas. Sessions are functions of the applied state ([`session`]) and no
-//! part of the machine. A deposed leader answers *unknown* for writes whose fate it does not know.
+//! Sessions are functions of the applied state ([`session`]) and no part of the machine. A
+//! deposed leader answers *unknown* for writes whose fate it does not know.
 //!
 //! Invariants (checked by [`invariant`], in the model and in the server's debug build):
 //! * `ELECTION-1` at most one leader per term.
@@ -31,6 +31,8 @@
 //! * `COMMIT-2` a leader's log holds every entry committed in an earlier term.
 //! * `COMMIT-3` no two replicas commit different entries at one index.
 //! * `APPLY-1` a replica applies only what is committed and durable in its own log.
+//! * `DISK-1` a replica whose disk was wiped says nothing any more. Whoever takes its place has an id
+//!   of its own, and joins by a change of members.
 //! * `READ-1` a read returns the effect of every write that was answered before it was asked.
 //! * `READ-2` an eventual read returns what some committed prefix of the log wrote.
 //! * `PREVOTE-1`, `PREVOTE-2` (`pre_vote`) peers are asked before a campaign.
@@ -43,6 +45,7 @@ mod election;
 pub mod invariant;
 mod lease;
 mod log;
+mod log_replica;
 mod membership;
 mod message;
 mod pre_vote;
@@ -197,8 +200,13 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Machine for Group<C> {
         let applied = disk.checkpointed;
         assert!(applied <= log.last(), "APPLY-1: applied {} of {}", applied.0, log.last().0);
         // A log that begins beyond the state begins with a snapshot whose swap a crash prevented.
-        let unfinished = log.start().index > applied;
-        assert!(unfinished || log.released() <= applied, "LOG-3: {} is in no state", applied.0 + 1);
+        let holds_state = !config.log_replicas.contains(config.id);
+        let unfinished = holds_state && log.start().index > applied;
+        assert!(
+            !holds_state || unfinished || log.released() <= applied,
+            "LOG-3: {} is in no state",
+            applied.0 + 1
+        );
         let mut snapshots = Snapshots { checkpointed: applied, incoming: None };
         if let Some((members_index, members)) =
             log.members_at(log.start().index).filter(|_| unfinished)
@@ -219,8 +227,13 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Machine for Group<C> {
             snapshots,
             role: Role::Follower { leader: None },
             time: Time { now, ..Time::default() },
-            halted: false,
+            halted: disk.wiped,
         };
+        if disk.wiped {
+            // It has forgotten its votes and what it acknowledged (`DISK-1`).
+            effects.push(Effect::Halt { invariant: "DISK-1: its disk was wiped" });
+            return replica;
+        }
         // We may have promised anything before: wait it out.
         replica.bind();
         replica.arm_election(effects);
@@ -246,7 +259,7 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Machine for Group<C> {
             }
             Input::Request { id, request: Request::Read } => self.on_read(id, effects),
             Input::Request { id, request: Request::ReadEventual } => {
-                Self::on_read_eventual(id, effects);
+                self.on_read_eventual(id, effects);
             }
             Input::Request { id, request: Request::Transfer { to } } => {
                 self.on_transfer(id, to, effects);
@@ -324,6 +337,11 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
                 self.on_snapshot_part(from, (mark, part), (content, last), effects);
             }
             Message::Staged { end, parts, .. } => self.on_peer_staged(from, (end, parts), effects),
+            Message::Refused { log_end, .. } => self.on_refused(from, log_end, effects),
+            Message::Pull { after, .. } => self.on_pull(from, after, effects),
+            Message::Pulled { prev, entries, log_end, .. } => {
+                self.on_pulled(from, (prev, entries), log_end, effects);
+            }
             Message::NewerTerm { .. } => {} // Its term was all it had to say.
         }
     }

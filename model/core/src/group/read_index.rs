@@ -92,7 +92,12 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
     }
 
     /// A read of what is applied here, however old. No leader need be known.
-    pub(super) fn on_read_eventual(id: RequestId, effects: &mut Effects<Self>) {
+    pub(super) fn on_read_eventual(&self, id: RequestId, effects: &mut Effects<Self>) {
+        if self.is_log_replica() {
+            let answer = Answer::Refused; // It has no state (`PULL-2`).
+            effects.push(Effect::Answer { id, answer, after: IoNumber::NONE });
+            return;
+        }
         effects.push(Effect::Ask(Ask::ReadReady { id, index: LogIndex::ZERO }));
     }
 

@@ -279,7 +279,7 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
     /// Appends what is new of `entries`, which follow `prev`. What is already there stays: the
     /// append may be old, and cutting the log at its end would take back what we acknowledged
     /// since. Returns false if the entries contradict a committed one.
-    fn take_entries(
+    pub(super) fn take_entries(
         &mut self,
         prev: LogIndex,
         mut entries: Vec<Entry<C>>,
@@ -383,7 +383,8 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
     /// of it answers a request.
     pub(super) fn apply_committed(&mut self, effects: &mut Effects<Self>) {
         let upto = self.commit.min(self.disk.end());
-        if upto <= self.applying || self.snapshots.is_installing() {
+        // A log replica has no state (`PULL-2`).
+        if upto <= self.applying || self.snapshots.is_installing() || self.is_log_replica() {
             return;
         }
         if let Role::Leader(leader) = &mut self.role {
@@ -411,7 +412,7 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
 }
 
 /// What every append of a correct leader satisfies: terms grow along its log and end at its own.
-fn is_well_formed<C>(term: Term, prev: LogEnd, entries: &[Entry<C>]) -> bool {
+pub(super) fn is_well_formed<C>(term: Term, prev: LogEnd, entries: &[Entry<C>]) -> bool {
     let terms = || core::iter::once(prev.term).chain(entries.iter().map(|entry| entry.term));
     (prev.index == LogIndex::ZERO) == (prev.term == Term(0))
         && terms().is_sorted()

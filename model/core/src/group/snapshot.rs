@@ -33,7 +33,7 @@
 //! * `SNAPSHOT-4` a log that durably begins with a snapshot has asked for its state, also after a
 //!   crash.
 
-use super::{Ask, Flow, Group, Membership, Message, Rename, Role, Write};
+use super::{Ask, Change, Flow, Group, Membership, Message, Rename, Role, Write};
 use crate::ids::{IoNumber, LogEnd, LogIndex, ReplicaId, Term};
 use crate::machine::{Effect, Effects};
 use alloc::collections::BTreeMap;
@@ -230,6 +230,9 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
         if !held || !stored || self.snapshots.is_installing() {
             return false;
         }
+        if self.is_log_replica() {
+            self.log.release(end.index);
+        }
         self.log.trim(end.index);
         let io = self.disk.issue();
         effects.push(Effect::Write { io, write: Write::Trim { upto: end.index } });
@@ -238,6 +241,9 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
 
     /// Up to where our own copy of an entry may go.
     fn checkpoint_bound(&self) -> LogIndex {
+        if self.is_log_replica() {
+            return self.commit.min(self.disk.end()); // All that it needs is that others hold it.
+        }
         self.snapshots.checkpointed.min(self.log.released())
     }
 
@@ -256,8 +262,19 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
     pub(super) fn send_snapshot(&mut self, to: ReplicaId, effects: &mut Effects<Self>) {
         let newest = self.snapshots.checkpointed;
         let start = self.log.start().index;
+        let needs_state = !self.config.log_replicas.contains(to) && !self.adds_log_replica(to);
         let Role::Leader(leader) = &mut self.role else { return };
         let Some(peer) = leader.peers.get_mut(&to) else { return };
+        if !needs_state {
+            // The whole log that we hold, from its start on.
+            peer.flow = Flow::Snapshot { end: start, parts: 0 };
+            if let Some(mark) = self.own_mark(start) {
+                let (term, content) = (self.term, Vec::new());
+                let start = Message::SnapshotPart { term, mark, part: 0, last: true, content };
+                effects.send(to, start, IoNumber::NONE);
+            }
+            return;
+        }
         let (end, part) = match peer.flow {
             Flow::Snapshot { end, parts } if end >= start => (end, parts),
             Flow::Snapshot { .. } | Flow::Stream | Flow::Probe => (newest, 0),
@@ -266,6 +283,15 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
         if let Some(mark) = self.own_mark(end) {
             effects.push(Effect::Ask(Ask::SendSnapshot { to, term: self.term, mark, part }));
         }
+    }
+
+    /// Whether this replica is on its way into the group as a log replica, or is one.
+    fn adds_log_replica(&self, replica: ReplicaId) -> bool {
+        let coming = match &self.role {
+            Role::Leader(leader) => leader.catching_up.map(|it| it.change),
+            Role::Follower { .. } | Role::Asking { .. } | Role::Candidate { .. } => None,
+        };
+        self.members().log_replicas.contains(replica) || coming == Some(Change::AddLog(replica))
     }
 
     /// The driver no longer has what it was to send: entries that were trimmed, or a snapshot of a
@@ -323,6 +349,12 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
             Some(Incoming::Staging { .. }) | None => 0,
         };
         let parts = if part == staged { part + 1 } else { staged };
+        if self.is_log_replica() {
+            // There is no state to set aside: only where the log begins.
+            self.snapshots.incoming = Some(Incoming::Staging { mark, parts: 1, complete: true });
+            self.on_staged(mark, effects);
+            return;
+        }
         if part == staged {
             effects.push(Effect::Ask(Ask::Stage { mark, part, content, last }));
         }
@@ -363,7 +395,8 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
         let io = self.disk.issue_append(LogIndex::ZERO, mark.end.index);
         effects.push(Effect::Write { io, write: Write::Install { mark } });
         self.commit = self.commit.max(mark.end.index);
-        self.snapshots.incoming = Some(Incoming::Installing { mark, io });
+        self.snapshots.incoming =
+            (!self.is_log_replica()).then_some(Incoming::Installing { mark, io });
         if let Role::Follower { leader: Some(leader) } = self.role {
             let message = Message::Appended { term: self.term, matched: mark.end.index };
             effects.send(leader, message, self.disk.everything());

@@ -23,7 +23,8 @@ impl Rename for ReplicaSet {
 
 impl Rename for Config {
     fn rename(&self, name: &dyn Fn(ReplicaId) -> ReplicaId) -> Self {
-        Self { id: name(self.id), voters: self.voters.rename(name), ..self.clone() }
+        let (voters, log_replicas) = (self.voters.rename(name), self.log_replicas.rename(name));
+        Self { id: name(self.id), voters, log_replicas, ..self.clone() }
     }
 }
 
@@ -66,7 +67,9 @@ impl<C: Clone> Rename for Message<C> {
     fn rename(&self, name: &dyn Fn(ReplicaId) -> ReplicaId) -> Self {
         let mut renamed = self.clone();
         match &mut renamed {
-            Self::Append { entries, .. } => *entries = rename_all(entries, name),
+            Self::Append { entries, .. } | Self::Pulled { entries, .. } => {
+                *entries = rename_all(entries, name);
+            }
             Self::SnapshotPart { mark, .. } => *mark = mark.rename(name),
             Self::RequestVote { .. }
             | Self::Vote { .. }
@@ -80,6 +83,8 @@ impl<C: Clone> Rename for Message<C> {
             | Self::Checkpointed { .. }
             | Self::Trim { .. }
             | Self::Staged { .. }
+            | Self::Refused { .. }
+            | Self::Pull { .. }
             | Self::NewerTerm { .. } => {}
         }
         renamed

@@ -102,7 +102,9 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
             self.halt("ELECTION-1: another replica leads our term", effects);
             return;
         }
-        self.campaign(Campaign::ByTransfer, effects);
+        if self.may_campaign() {
+            self.campaign(Campaign::ByTransfer, effects);
+        }
     }
 
     /// The peer did not get there in time: we go on, but never again read alone in this term if it

@@ -244,3 +244,85 @@ impl<V: Clone + Debug + Eq + Ord + Hash> Router<V> {
         self.open.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::partition_map::PartitionId;
+    use super::super::range::KeyRange;
+    use super::*;
+
+    type One = Router<u8>;
+
+    fn step(router: &mut One, input: Input<One>) -> Vec<Effect<One>> {
+        let mut effects = Effects::new();
+        router.step(Tick(0), input, &mut effects);
+        effects.drain().collect()
+    }
+
+    /// Everything belongs to one partition, at home on node 0.
+    fn router() -> One {
+        let map = PartitionMap::of_one(PartitionId(1), ReplicaId(0));
+        let config = RouterConfig { id: ReplicaId(9), map, retry_interval: Tick(10) };
+        One::recover(&config, Recovered::default(), Tick(0), &mut Effects::new())
+    }
+
+    fn get(router: &mut One, id: u64, token: u128) -> Vec<Effect<One>> {
+        let request = Request { token: Token(token), access: Access::Get };
+        step(router, Input::Request { id: RequestId(id), request })
+    }
+
+    fn hears(router: &mut One, message: Message<u8>) -> Vec<Effect<One>> {
+        step(router, Input::Receive { from: ReplicaId(0), message })
+    }
+
+    /// To whom, and in which epoch, requests go.
+    fn sent(effects: &[Effect<One>]) -> Vec<(u8, u64, u64)> {
+        let send = |effect: &Effect<One>| {
+            let Effect::Send { to, message: Message::Do { number, epoch, .. }, .. } = effect else {
+                return None;
+            };
+            Some((to.0, *number, epoch.0))
+        };
+        effects.iter().filter_map(send).collect()
+    }
+
+    #[test]
+    fn a_router_that_knows_less_is_told_and_asks_there() {
+        let mut router = router();
+        let first = router.map().find(Token(5));
+        assert_eq!(sent(&get(&mut router, 7, 5)), [(0, 7, first.epoch.0)]);
+        assert_eq!((router.open_requests(), router.redirects_max()), (1, 0));
+        let now = Assignment { epoch: first.epoch.next(), home: ReplicaId(3), ..first };
+        let refused = |known| Message::Refused { number: 7, known };
+        assert_eq!(sent(&hears(&mut router, refused(Some(now)))), [(3, 7, now.epoch.0)]);
+        assert_eq!((router.map().find(Token(5)), router.redirects_max()), (now, 1));
+        // What is no news sends nobody anywhere: a loop of two owners that point at each other ends.
+        for known in [Some(first), Some(now), None] {
+            assert_eq!(hears(&mut router, refused(known)), []);
+        }
+        assert_eq!(router.redirects_max(), 1);
+        assert_eq!(router.map().find(Token(5)).range, KeyRange::EVERYTHING);
+    }
+
+    #[test]
+    fn of_those_on_one_key_only_the_first_is_on_its_way() {
+        let mut router = router();
+        let epoch = router.map().find(Token(5)).epoch.0;
+        get(&mut router, 1, 5);
+        assert_eq!(sent(&get(&mut router, 2, 5)), []);
+        assert_eq!(sent(&get(&mut router, 3, 6)), [(0, 3, epoch)]);
+        assert_eq!((router.open_requests(), router.awaits(1), router.awaits(2)), (3, true, false));
+        // An answer that nobody waits for.
+        assert_eq!(hears(&mut router, Message::Done { number: 2, value: None }), []);
+        let done = hears(&mut router, Message::Done { number: 1, value: Some(9) });
+        let answer = Answer { value: Some(9) };
+        assert!(done.contains(&Effect::Answer { id: RequestId(1), answer, after: IoNumber::NONE }));
+        assert_eq!((sent(&done), router.open_requests()), ([(0, 2, epoch)].to_vec(), 2));
+        let again = step(&mut router, Input::Timer(Timer::Retry));
+        assert_eq!(sent(&again), [(0, 2, epoch), (0, 3, epoch)]);
+        hears(&mut router, Message::Done { number: 2, value: None });
+        let last = hears(&mut router, Message::Done { number: 3, value: None });
+        assert_eq!(last.last(), Some(&Effect::Disarm { timer: Timer::Retry }));
+        assert_eq!(router.open_requests(), 0);
+    }
+}

@@ -87,7 +87,7 @@ fn said() -> impl Strategy<Value = Said> {
     let entries = vec(term(), 0..4);
     let from = prop_oneof![9 => 0_u8..4, 1 => any::<u8>()];
     let numbers = (term(), number(), term(), number());
-    (from, 0_u8..15, numbers, prop::bool::weighted(0.8), entries).prop_map(
+    (from, 0_u8..18, numbers, prop::bool::weighted(0.8), entries).prop_map(
         |(from, kind, (term, index, of_term, other), honest, entries)| Said {
             from,
             kind,
@@ -167,14 +167,28 @@ fn start() -> impl Strategy<Value = (Config, Recovered<Durable<u8>>)> {
                 announce_commit: [AnnounceCommit::WithNextAppend, AnnounceCommit::AtOnce]
                     [usize::from(at_once)],
                 timing,
+                // One in three groups has a log replica, in some of them this one.
+                log_replicas: match (ahead, wait) {
+                    (2, true) => ReplicaSet::default().with(ReplicaId(0)),
+                    (2, false) => ReplicaSet::default().with(ReplicaId(2)),
+                    _ => ReplicaSet::default(),
+                },
                 trim: if ahead == 1 { Trim::BelowEveryCheckpoint } else { Trim::Never },
                 ..config()
             };
             terms.sort_unstable();
             let entries: Vec<_> = terms.iter().map(|&term| (term, 0)).collect();
             let term = terms.last().copied().unwrap_or_default() + ahead;
+            let applied = if ahead == 2 && wait { 0 } else { applied };
             let checkpointed = LogIndex(share(entries.len() as u64, applied));
-            (config, Recovered { durable: super::world::disk(term, &entries), checkpointed })
+            (
+                config,
+                Recovered {
+                    durable: super::world::disk(term, &entries),
+                    checkpointed,
+                    wiped: false,
+                },
+            )
         },
     )
 }
@@ -270,11 +284,22 @@ impl Said {
             11 => Message::Checkpointed { term, index },
             12 => Message::Trim { term, end: prev },
             13 => {
-                let members = Membership { voters: ReplicaSet::first(3) };
+                let members = Membership {
+                    voters: ReplicaSet::first(3),
+                    log_replicas: ReplicaSet::default(),
+                };
                 let mark = SnapshotMark { end: prev, members_index: LogIndex(0), members };
                 let part = u32::try_from(self.other.resolve(0) % 3).unwrap();
                 let (content, last) = (Vec::from([self.from]), self.from % 2 == 1);
                 Message::SnapshotPart { term, mark, part, last, content }
+            }
+            15 => Message::Refused { term, log_end: prev },
+            16 => Message::Pull { term, after: prev },
+            17 => {
+                let entries = self.entries(prev, term);
+                let of_end = Term(self.other.resolve(end.term.0));
+                let log_end = LogEnd { term: of_end, index: LogIndex(index.0.saturating_add(2)) };
+                Message::Pulled { term, prev, entries, log_end }
             }
             14 => Message::Staged { term, end: index, parts: 1 },
             _ => [
@@ -299,6 +324,7 @@ impl Said {
         let payload = |of_entry: u64| match (self.from, of_entry % 5) {
             (0..4, 1) => Payload::Members(Membership {
                 voters: ReplicaSet::first(4).without(ReplicaId(self.kind % 4)),
+                log_replicas: ReplicaSet::default().with(ReplicaId(1 + self.kind % 3)),
             }),
             _ => Payload::NoOp,
         };

@@ -1,8 +1,9 @@
 //! The log, with its runs of terms and released payloads, against a dumb twin: a vector of
 //! entries and a number.
 
-use crate::group::{Entry, Log, Payload};
+use crate::group::{Entry, Log, Membership, Payload};
 use crate::ids::{LogEnd, LogIndex, Term};
+use crate::quorum::ReplicaSet;
 use alloc::vec::Vec;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -15,6 +16,8 @@ enum Operation {
     Truncate(u64),
     /// Release so many payloads.
     Release(u64),
+    /// Trim so many entries, of those that are released.
+    Trim(u64),
 }
 
 fn operation() -> impl Strategy<Value = Operation> {
@@ -22,6 +25,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         4 => prop_oneof![3 => Just(0), 1 => 1_u64..3].prop_map(Operation::Append),
         1 => (0_u64..5).prop_map(Operation::Truncate),
         1 => (0_u64..4).prop_map(Operation::Release),
+        1 => (0_u64..4).prop_map(Operation::Trim),
     ]
 }
 
@@ -30,6 +34,7 @@ fn operation() -> impl Strategy<Value = Operation> {
 struct Twin {
     entries: Vec<Entry<u64>>,
     released: usize,
+    trimmed: usize,
 }
 
 impl Twin {
@@ -55,6 +60,11 @@ impl Twin {
                 self.released += usize::try_from(count.min(held)).unwrap();
                 log.release(LogIndex(self.released as u64));
             }
+            Operation::Trim(count) => {
+                let known = self.released - self.trimmed;
+                self.trimmed += usize::try_from(count).unwrap().min(known);
+                log.trim(LogIndex(self.trimmed as u64));
+            }
         }
     }
 
@@ -63,13 +73,22 @@ impl Twin {
         let end = LogEnd { term: self.last_term(), index: LogIndex(last as u64) };
         assert_eq!((log.last(), log.end()), (end.index, end));
         assert_eq!(log.released(), LogIndex(released as u64));
-        assert_eq!(log.term_at(LogIndex::ZERO), Some(Term(0)));
-        for (offset, entry) in self.entries.iter().enumerate() {
+        let term_before = |index: usize| match index {
+            0 => Term(0),
+            _ => self.entries[index - 1].term,
+        };
+        let start =
+            LogEnd { term: term_before(self.trimmed), index: LogIndex(self.trimmed as u64) };
+        assert_eq!((log.start(), log.term_at(start.index)), (start, Some(start.term)));
+        for trimmed in 0..self.trimmed {
+            assert_eq!(log.term_at(LogIndex(trimmed as u64)), None);
+        }
+        for (offset, entry) in self.entries.iter().enumerate().skip(self.trimmed) {
             let index = LogIndex(offset as u64 + 1);
             assert_eq!(log.term_at(index), Some(entry.term));
             let before = self.entries[..offset].iter().rposition(|it| it.term != entry.term);
-            let start = before.map_or(1, |other| other as u64 + 2);
-            assert_eq!(log.run_start(index), LogIndex(start));
+            let start = before.map_or(1, |other| other + 2).max(self.trimmed + 1);
+            assert_eq!(log.run_start(index), LogIndex(start as u64));
             let held = (offset >= released).then_some(entry);
             assert_eq!(log.entry(index).as_ref(), held);
             assert_eq!(log.payload(index), held.map(|it| &it.payload));
@@ -147,4 +166,28 @@ fn what_is_not_there_is_not_released() {
 #[should_panic(expected = "LOG-2: no entry at 0")]
 fn before_the_first_entry_there_is_no_run() {
     let _ = log_of(&[1]).run_start(LogIndex::ZERO);
+}
+
+/// Configurations are found by index; the one in effect where a log begins stays when it is trimmed.
+#[test]
+fn configurations_are_found_by_index() {
+    let of = |voters| Membership { voters: ReplicaSet::first(voters), ..Membership::default() };
+    let mut log = log_of(&[1, 1]);
+    for voters in [2, 3] {
+        log.append(Entry { term: Term(2), payload: Payload::Members(of(voters)) });
+        log.append(Entry { term: Term(2), payload: Payload::NoOp });
+    }
+    let counts = (0..7).map(|index| log.configurations_after(LogIndex(index)));
+    assert_eq!(counts.collect::<Vec<_>>(), [2, 2, 2, 1, 1, 0, 0]);
+    let at = |log: &Log<u64>, index| log.members_at(LogIndex(index)).map(|(at, _)| at.0);
+    assert_eq!(
+        [2, 3, 4, 5, 6].map(|index| at(&log, index)),
+        [None, Some(3), Some(3), Some(5), Some(5)]
+    );
+    log.release(LogIndex(6));
+    log.trim(LogIndex(4));
+    assert_eq!([4, 5].map(|index| at(&log, index)), [Some(3), Some(5)]);
+    log.trim(LogIndex(5));
+    assert_eq!([4, 5].map(|index| at(&log, index)), [None, Some(5)]);
+    assert_eq!(log.members(), Some((LogIndex(5), of(3))));
 }

@@ -3,10 +3,12 @@
 
 extern crate std;
 
+mod broken;
 mod laws;
 mod log_twin;
 mod paper;
 mod promises;
+mod pull;
 mod random;
 mod script;
 mod stories;

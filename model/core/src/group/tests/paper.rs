@@ -12,34 +12,34 @@ use crate::quorum::ReplicaSet;
 use alloc::vec;
 use alloc::vec::Vec;
 
-type Happened = Vec<Effect<Group<char>>>;
+pub(super) type Happened = Vec<Effect<Group<char>>>;
 
 /// Replica 0, alone with the test.
-struct One {
-    replica: Group<char>,
+pub(super) struct One {
+    pub(super) replica: Group<char>,
     issued: IoNumber,
 }
 
 impl One {
     /// A follower in `term` whose log holds entries of these terms.
-    fn follows(term: u64, log: &[u64]) -> Self {
+    pub(super) fn follows(term: u64, log: &[u64]) -> Self {
         Self::start(&config(), term, log).0
     }
 
-    fn start(config: &Config, term: u64, log: &[u64]) -> (Self, Happened) {
+    pub(super) fn start(config: &Config, term: u64, log: &[u64]) -> (Self, Happened) {
         let entries: Vec<_> = log.iter().map(|&term| (term, 'a')).collect();
         Self::recover(config, disk(term, &entries))
     }
 
-    fn recover(config: &Config, durable: Durable<char>) -> (Self, Happened) {
+    pub(super) fn recover(config: &Config, durable: Durable<char>) -> (Self, Happened) {
         let mut effects = Effects::new();
-        let recovered = Recovered { durable, checkpointed: LogIndex::ZERO };
+        let recovered = Recovered { durable, checkpointed: LogIndex::ZERO, wiped: false };
         let replica = Group::recover(config, recovered, Tick(0), &mut effects);
         (Self { replica, issued: IoNumber::NONE }, effects.drain().collect())
     }
 
     /// A candidate in `term`, its ballot durable.
-    fn campaigns(config: &Config, term: u64, log: &[u64]) -> Self {
+    pub(super) fn campaigns(config: &Config, term: u64, log: &[u64]) -> Self {
         let mut one = Self::start(config, term - 1, log).0;
         one.step(Input::Timer(Timer::Election));
         one.persist();
@@ -47,11 +47,11 @@ impl One {
     }
 
     /// The leader of `term` in a group of three; appends nothing by itself.
-    fn leads(term: u64, log: &[u64]) -> Self {
+    pub(super) fn leads(term: u64, log: &[u64]) -> Self {
         Self::leads_with(&Config { at_election: AtElection::Wait, ..config() }, term, log)
     }
 
-    fn leads_with(config: &Config, term: u64, log: &[u64]) -> Self {
+    pub(super) fn leads_with(config: &Config, term: u64, log: &[u64]) -> Self {
         let mut one = Self::campaigns(config, term, log);
         for voter in 1..u8::try_from(config.voters.majority()).unwrap() {
             one.hears(voter, Message::Vote { term: Term(term) });
@@ -60,7 +60,7 @@ impl One {
         one
     }
 
-    fn step(&mut self, input: Input<Group<char>>) -> Happened {
+    pub(super) fn step(&mut self, input: Input<Group<char>>) -> Happened {
         let mut effects = Effects::new();
         self.replica.step(Tick(0), input, &mut effects);
         let happened: Vec<_> = effects.drain().collect();
@@ -72,60 +72,60 @@ impl One {
         happened
     }
 
-    fn hears(&mut self, from: u8, message: Message<char>) -> Happened {
+    pub(super) fn hears(&mut self, from: u8, message: Message<char>) -> Happened {
         self.step(Input::Receive { from: ReplicaId(from), message })
     }
 
-    fn writes(&mut self, command: char) -> Happened {
+    pub(super) fn writes(&mut self, command: char) -> Happened {
         self.step(Input::Request { id: RequestId(0), request: Request::Write(command) })
     }
 
-    fn persist(&mut self) -> Happened {
+    pub(super) fn persist(&mut self) -> Happened {
         self.step(Input::Persisted(self.issued))
     }
 
-    fn terms(&self) -> Vec<u64> {
+    pub(super) fn terms(&self) -> Vec<u64> {
         let log = self.replica.log();
         (1..=log.last().0).map(|index| log.term_at(LogIndex(index)).unwrap().0).collect()
     }
 
     /// Term, whether it leads, whether it campaigns.
-    fn role(&self) -> (u64, bool, bool) {
+    pub(super) fn role(&self) -> (u64, bool, bool) {
         (self.replica.term().0, self.replica.is_leader(), self.replica.is_candidate())
     }
 }
 
-fn follower(term: u64) -> (u64, bool, bool) {
+pub(super) fn follower(term: u64) -> (u64, bool, bool) {
     (term, false, false)
 }
 
-fn candidate(term: u64) -> (u64, bool, bool) {
+pub(super) fn candidate(term: u64) -> (u64, bool, bool) {
     (term, false, true)
 }
 
-fn leader(term: u64) -> (u64, bool, bool) {
+pub(super) fn leader(term: u64) -> (u64, bool, bool) {
     (term, true, false)
 }
 
-fn end(index: u64, term: u64) -> LogEnd {
+pub(super) fn end(index: u64, term: u64) -> LogEnd {
     LogEnd { term: Term(term), index: LogIndex(index) }
 }
 
-fn request_vote(term: u64, log_end: LogEnd) -> Message<char> {
+pub(super) fn request_vote(term: u64, log_end: LogEnd) -> Message<char> {
     Message::RequestVote { term: Term(term), log_end, by_transfer: false }
 }
 
-fn append(term: u64, prev: LogEnd, entries: &[u64], commit: u64) -> Message<char> {
+pub(super) fn append(term: u64, prev: LogEnd, entries: &[u64], commit: u64) -> Message<char> {
     let entry = |&term: &u64| Entry { term: Term(term), payload: Payload::Command('a') };
     let entries = entries.iter().map(entry).collect();
     Message::Append { term: Term(term), prev, entries, commit: LogIndex(commit) }
 }
 
-fn appended(term: u64, matched: u64) -> Message<char> {
+pub(super) fn appended(term: u64, matched: u64) -> Message<char> {
     Message::Appended { term: Term(term), matched: LogIndex(matched) }
 }
 
-fn rejected(term: u64, prev: u64, hint: u64) -> Message<char> {
+pub(super) fn rejected(term: u64, prev: u64, hint: u64) -> Message<char> {
     Message::Rejected { term: Term(term), prev: LogIndex(prev), hint: LogIndex(hint) }
 }
 

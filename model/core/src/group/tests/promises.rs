@@ -130,3 +130,43 @@ fn leaders_of_one_term() {
     assert!(at_most_one_leader_per_term(&[&a, &later]));
     assert!(!at_most_one_leader_per_term(&[&a, &b]));
 }
+
+/// Where a log begins later, what it does not hold any more is not held against it.
+#[test]
+fn trimmed_logs_hold_what_they_held() {
+    let committed = committed(&[(1, 'x'), (2, 'y'), (2, 'z')]);
+    let trimmed = |entries: &[(u64, char)], upto| {
+        let mut log = log(entries);
+        log.release(LogIndex(upto));
+        log.trim(LogIndex(upto));
+        log
+    };
+    let whole = &[(1, 'x'), (2, 'y'), (2, 'z')];
+    for (log, complete) in [
+        (trimmed(whole, 1), true),
+        (trimmed(whole, 2), true),
+        (trimmed(&[(1, 'x'), (3, 'y'), (3, 'z')], 2), false),
+        (trimmed(&[(1, 'x'), (2, 'y'), (2, 'a')], 2), false),
+    ] {
+        assert_eq!(leader_is_complete(&committed, Term(9), &log), complete, "{log:?}");
+    }
+}
+
+/// What a replica shows of its promises, for worlds to compare with its disk.
+#[test]
+fn what_a_replica_shows() {
+    let mut world = World::<char>::new(&config());
+    assert_eq!(world.node(ReplicaId(0)).replica.vote(), None);
+    world.fire(ReplicaId(1), Timer::Election);
+    let candidate = &world.node(ReplicaId(1)).replica;
+    // Its own vote counts once it is durable.
+    assert_eq!(
+        (candidate.vote(), candidate.votes()),
+        (Some(ReplicaId(1)), Some(ReplicaSet::default()))
+    );
+    world.settle();
+    let [follower, leader] = [0, 1].map(|id| world.node(ReplicaId(id)).replica.clone());
+    assert_eq!((follower.vote(), follower.votes()), (Some(ReplicaId(1)), None));
+    assert_eq!((leader.votes(), leader.leader()), (None, Some(ReplicaId(1))));
+    assert_eq!((follower.leader(), follower.is_halted()), (Some(ReplicaId(1)), false));
+}

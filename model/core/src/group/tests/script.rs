@@ -11,13 +11,14 @@
 //! write N x      a client asks N to write x; `read N r`: to read, and calls that read r;
 //!                `peek N r`: to read what is there
 //! transfer N M t the host of N asks, calling that t, that M lead
-//! option L       before all else: append L | in-flight L | wait | at-once | trim | replicas N, and
+//! option L       before all else: append L | in-flight L | wait | at-once | trim | replicas N |
+//!                log-replica N, and
 //!                newcomers N: so many more that are no members yet
 //! log N: 1 1 4   before all else: replica N starts with entries of these terms
 //! term N T       before all else: replica N starts in term T
 //! timeout N      the election timer of replica N fires; `heartbeat N`: the other one
 //! write N x      a client asks N to write x; `read N r`: to read, and calls that read r
-//! add N>M x      asks N to let M take part, and calls that change x; `remove N>M x`
+//! add N>M x      asks N to let M take part, and calls that change x; `add-log N>M x`, `remove N>M x`
 //! persist N      all I/Os of N become durable; `persist N I`: those up to number I
 //! deliver N>M    the oldest message on its way arrives; `.. last`: the newest; `.. all`: each that
 //!                is on its way now; `.. again`: the oldest, and a copy stays
@@ -105,12 +106,13 @@ impl Stage {
                 };
                 world.ask(id, request, asks);
             }
-            "add" | "remove" => {
+            "add" | "add-log" | "remove" => {
                 let request = RequestId(self.names.len() as u64);
                 self.names.push(words[3].to_string());
                 let replica = ReplicaId(words[2].parse().expect(line));
                 let change = match words[0] {
                     "add" => Change::Add(replica),
+                    "add-log" => Change::AddLog(replica),
                     _ => Change::Remove(replica),
                 };
                 world.ask(id, request, Request::Change(change));
@@ -164,6 +166,10 @@ impl Stage {
             }
             ("newcomers", Some(value)) => self.newcomers = u8::try_from(value).unwrap(),
             ("trim", None) => self.config.trim = Trim::BelowEveryCheckpoint,
+            ("log-replica", Some(id)) => {
+                let id = ReplicaId(u8::try_from(id).unwrap());
+                self.config.log_replicas = self.config.log_replicas.with(id);
+            }
             ("wait", None) => self.config.at_election = AtElection::Wait,
             ("at-once", None) => self.config.announce_commit = AnnounceCommit::AtOnce,
             other => panic!("no option {other:?}"),
@@ -332,7 +338,8 @@ fn named(mark: &SnapshotMark) -> String {
 
 fn said_members(members: Membership) -> String {
     let voters = members.voters.iter().map(|it| it.0.to_string());
-    format!("{{{}}}", voters.collect::<Vec<_>>().join(","))
+    let logs = members.log_replicas.iter().map(|it| format!(" log {}", it.0));
+    format!("{{{}{}}}", voters.collect::<Vec<_>>().join(","), logs.collect::<String>())
 }
 
 fn replica(id: Option<ReplicaId>) -> String {
@@ -376,6 +383,14 @@ fn speak(message: &Message<char>) -> String {
             let content: String = content.iter().collect();
             let last = if *last { ", the last" } else { "" };
             format!("{term} part {part} of {}: {content}{last}", named(mark))
+        }
+        Message::Refused { log_end, .. } => {
+            format!("{term} refused, log ends at {}", end(*log_end))
+        }
+        Message::Pull { after, .. } => format!("{term} pull after {}", end(*after)),
+        Message::Pulled { prev, entries, log_end, .. } => {
+            let (prev, log_end) = (end(*prev), end(*log_end));
+            format!("{term} pulled after {prev}: {}, log ends at {log_end}", list(entries))
         }
         Message::Staged { end, parts, .. } => {
             format!("{term} staged {parts} parts of the state at {}", end.0)

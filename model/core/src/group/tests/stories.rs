@@ -93,4 +93,6 @@ stories! {
     a_removed_replica_is_not_heard
     one_of_two_leaves
     a_newcomer_gets_the_state
+    a_candidate_pulls
+    a_log_replica_joins
 }

@@ -28,6 +28,7 @@ pub(super) fn config() -> Config {
         announce_commit: AnnounceCommit::WithNextAppend,
         timing: Timing::default(),
         trim: Trim::Never,
+        log_replicas: ReplicaSet::default(),
     }
 }
 
@@ -431,7 +432,7 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Node<C> {
 
     fn recover(config: Config, disk: Durable<C>, checkpointed: LogIndex, clock: Tick) -> Self {
         let mut effects = Effects::new();
-        let recovered = Recovered { durable: disk.clone(), checkpointed };
+        let recovered = Recovered { durable: disk.clone(), checkpointed, wiped: false };
         let replica = Group::recover(&config, recovered, clock, &mut effects);
         assert_eq!(replica_is_sound(&replica), Ok(()), "after recovery");
         let mut armed = BTreeSet::new();

@@ -161,7 +161,8 @@ fn a_host_comes_back_as_its_disk_says() {
     let created = Vec::from([assignment(1, 1000, 1, 1, 0)]);
     let mut before = host(0, created.clone());
     change(&mut before, Change::Move { partition: PartitionId(1), to: ReplicaId(5) });
-    let recovered = Recovered { durable: before.state.clone(), checkpointed: LogIndex::ZERO };
+    let recovered =
+        Recovered { durable: before.state.clone(), checkpointed: LogIndex::ZERO, wiped: false };
     let mut effects = Effects::new();
     let mut after = Owner::recover(&config(0, created), recovered, Tick(0), &mut effects);
     let armed: Vec<_> = effects.drain().collect();

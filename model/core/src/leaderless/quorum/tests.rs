@@ -153,7 +153,7 @@ fn stamps_and_questions_are_not_used_again_after_a_crash() {
             Node::fold(&mut disk, write);
         }
     }
-    let recovered = Recovered { durable: disk, checkpointed: LogIndex::ZERO };
+    let recovered = Recovered { durable: disk, checkpointed: LogIndex::ZERO, wiped: false };
     let config = config(3, Placement::Strict);
     let mut after = Node::recover(&config, recovered, Tick(0), &mut Effects::new());
     let said = sends(&request(&mut after, 7, write(2, 2)));
@@ -343,4 +343,42 @@ proptest! {
             prop_assert_eq!(invariant::node_is_sound(&node), Ok(()));
         }
     }
+}
+
+/// The predicates of [`super::invariant`] tell good from bad.
+#[test]
+fn what_is_said_and_what_is_on_the_disk() {
+    let held =
+        Durable { copy: Some(version(2, 1, 5)), questions: 3, stamps: 2, ..Durable::default() };
+    let hinted = Durable {
+        hints: [(ReplicaId(1), version(2, 1, 5))].into_iter().collect(),
+        ..Durable::default()
+    };
+    let stored = |counter| Said::Stored { epoch: EPOCH, stamp: version(counter, 1, 5).stamp };
+    for (disk, counter, good) in [
+        (&held, 1, true),
+        (&held, 2, true),
+        (&held, 3, false),
+        (&hinted, 2, true),
+        (&hinted, 3, false),
+    ] {
+        let said = invariant::is_durable(ReplicaId(0), disk, &stored(counter));
+        assert_eq!(said.is_ok(), good, "{counter} with {disk:?}");
+        let on_one =
+            invariant::is_on_enough_disks([disk].into_iter(), version(counter, 1, 5).stamp, 1);
+        assert_eq!(on_one, good, "{counter} with {disk:?}");
+    }
+    let disks = [&held, &hinted, &held];
+    let stamp = version(2, 1, 5).stamp;
+    assert!(invariant::is_on_enough_disks(disks.into_iter(), stamp, 3));
+    assert!(!invariant::is_on_enough_disks(disks.into_iter(), stamp, 4));
+}
+
+#[test]
+fn one_stamp_names_one_value() {
+    let [a, same, other, later] =
+        [version(1, 0, 5), version(1, 0, 5), version(1, 0, 6), version(2, 0, 6)];
+    assert!(invariant::stamps_name_one_value(&[&a, &same, &later]));
+    assert!(!invariant::stamps_name_one_value(&[&a, &later, &other]));
+    assert!(!invariant::stamps_name_one_value(&[&a, &other]));
 }
