@@ -57,19 +57,47 @@ pub(super) fn membership() -> Vec<Entry> {
     ]
 }
 
-/// Membership with what is beyond the `quick` tier: a second term, and a crash.
+/// Beyond the `quick` tier: membership with a second term and a crash, pulling where logs conflict.
 pub(super) fn standard() -> Vec<Entry> {
-    let members = Members { outside: 1, plan: JOIN_THEN_LEAVE, in_order: true, requests: 2 };
-    vec![Entry {
-        name: "join-crash",
-        question: "a replica joins, then another leaves; a second leader, and a crash",
-        protocol: GroupProtocol { replicas: 4, members, ..group(2, 1) },
-        bounds: bounds(1, Fsync::Immediate),
-        unreachable: &NO_CONFLICT,
+    let entry = |name, question, protocol, crashes, unreachable, pinned| Entry {
+        name,
+        question,
+        protocol,
+        bounds: bounds(crashes, Fsync::Immediate),
+        unreachable,
         goal: None,
         expected: None,
-        pinned: 0,
-    }]
+        pinned,
+    };
+    let members = Members { outside: 1, plan: JOIN_THEN_LEAVE, in_order: true, requests: 2 };
+    let join = GroupProtocol { replicas: 4, members, ..group(2, 1) };
+    let join_question = "a replica joins, then another leaves; a second leader, and a crash";
+    let conflict = GroupProtocol { log_replicas: 0b100, ..group(3, 2) };
+    let conflict_question =
+        "pulling where logs conflict, by a candidate that forgot what is committed";
+    let calm_crash = &[LOST_WRITE, PERSIST, LATE_LEADER];
+    let trap = GroupProtocol {
+        heartbeats: true,
+        log_replicas: 0b100,
+        mortal: 0b001,
+        append_entries_max: 1,
+        at_election: AtElection::AppendNoOp,
+        ..group(4, 1)
+    };
+    let trap_question = "whether a state holder left alone with a log replica can lead; \
+                         an entry at a time, the last two terms in reserve";
+    vec![
+        entry("join-crash", join_question, join, 1, &NO_CONFLICT, 0),
+        entry("pull-conflict", conflict_question, conflict, 1, calm_crash, 739_040),
+        Entry {
+            goal: Some(Goal {
+                name: "PROGRESS-1",
+                reached: super::is_good,
+                judged: is_well_within_bounds,
+            }),
+            ..entry("pull-trap", trap_question, trap, 0, &[], 1_354_225)
+        },
+    ]
 }
 
 /// Snapshots: logs begin later, and a newcomer gets the state.
@@ -126,16 +154,7 @@ pub(super) fn log_replicas() -> Vec<Entry> {
     let third_is_a_log =
         |terms, commands| GroupProtocol { log_replicas: 0b100, ..group(terms, commands) };
     let first_is_lost = GroupProtocol { mortal: 0b001, ..third_is_a_log(3, 1) };
-    let trap = GroupProtocol {
-        heartbeats: true,
-        mortal: 0b001,
-        append_entries_max: 1,
-        at_election: AtElection::AppendNoOp,
-        ..third_is_a_log(4, 1)
-    };
     let wiped = GroupProtocol { mortal: 0b001, ..group(2, 1) };
-    let trap_question = "whether a state holder left alone with a log replica can lead; \
-                         an entry at a time, the last two terms in reserve";
     vec![
         entry(
             "pull",
@@ -146,14 +165,6 @@ pub(super) fn log_replicas() -> Vec<Entry> {
             63_714,
         ),
         entry("pull-lost", "the same, and one disk is lost", first_is_lost, 0, &NO_CRASH, 191_502),
-        entry(
-            "pull-conflict",
-            "pulling where logs conflict, by a candidate that forgot what is committed",
-            third_is_a_log(3, 2),
-            1,
-            &[LOST_WRITE, PERSIST, LATE_LEADER],
-            739_040,
-        ),
         Entry {
             bounds: bounds(0, OWN_STEP),
             ..entry(
@@ -166,14 +177,6 @@ pub(super) fn log_replicas() -> Vec<Entry> {
             )
         },
         entry("wiped", "a replica whose disk was wiped", wiped, 0, &NO_CRASH, 34_482),
-        Entry {
-            goal: Some(Goal {
-                name: "PROGRESS-1",
-                reached: super::is_good,
-                judged: is_well_within_bounds,
-            }),
-            ..entry("pull-trap", trap_question, trap, 0, &[], 1_354_225)
-        },
     ]
 }
 
