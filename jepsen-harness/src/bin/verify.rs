@@ -287,7 +287,7 @@ fn conclude(
 const SKIPPED: [&str; 3] = [
     "power loss: kill -9 leaves unsynced writes with the operating system (models and storage tests lose them)",
     "clock and disk faults: no fault layer yet",
-    "models beyond quick bounds: `model check` takes those by name",
+    "models beyond quick bounds: `cargo model check --bounds standard`",
 ];
 
 fn document(arguments: &Arguments, findings: &Findings, report: &Path, seconds: f64) -> Value {

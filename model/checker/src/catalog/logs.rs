@@ -22,18 +22,21 @@ const ONE_STAYS: &[Change] = &[Change::Remove(ReplicaId(2)), Change::Remove(Repl
 /// One of two leaves.
 const ONE_LEAVES: &[Change] = &[Change::Remove(ReplicaId(0))];
 
+/// A model whose writes take no time.
+fn entry(
+    name: &'static str,
+    question: &'static str,
+    protocol: GroupProtocol,
+    crashes: u8,
+    unreachable: &'static [&'static str],
+    pinned: usize,
+) -> Entry {
+    let bounds = bounds(crashes, Fsync::Immediate);
+    Entry { name, question, protocol, bounds, unreachable, goal: None, expected: None, pinned }
+}
+
 /// Membership: one change at a time.
 pub(super) fn membership() -> Vec<Entry> {
-    let entry = |name, question, protocol, crashes, unreachable, pinned| Entry {
-        name,
-        question,
-        protocol,
-        bounds: bounds(crashes, Fsync::Immediate),
-        unreachable,
-        goal: None,
-        expected: None,
-        pinned,
-    };
     let members = |outside, plan| Members { outside, plan, in_order: true, requests: 2 };
     let join = GroupProtocol { replicas: 4, members: members(1, JOIN_THEN_LEAVE), ..group(1, 1) };
     let any_first = Members { in_order: false, ..members(0, TWO_LEAVE) };
@@ -59,16 +62,6 @@ pub(super) fn membership() -> Vec<Entry> {
 
 /// Beyond the `quick` tier: membership with a second term and a crash, pulling where logs conflict.
 pub(super) fn standard() -> Vec<Entry> {
-    let entry = |name, question, protocol, crashes, unreachable, pinned| Entry {
-        name,
-        question,
-        protocol,
-        bounds: bounds(crashes, Fsync::Immediate),
-        unreachable,
-        goal: None,
-        expected: None,
-        pinned,
-    };
     let members = Members { outside: 1, plan: JOIN_THEN_LEAVE, in_order: true, requests: 2 };
     let join = GroupProtocol { replicas: 4, members, ..group(2, 1) };
     let join_question = "a replica joins, then another leaves; a second leader, and a crash";
@@ -141,16 +134,6 @@ pub(super) fn snapshots() -> Vec<Entry> {
 
 /// Log replicas, and disks that are lost.
 pub(super) fn log_replicas() -> Vec<Entry> {
-    let entry = |name, question, protocol, crashes, unreachable, pinned| Entry {
-        name,
-        question,
-        protocol,
-        bounds: bounds(crashes, Fsync::Immediate),
-        unreachable,
-        goal: None,
-        expected: None,
-        pinned,
-    };
     let third_is_a_log =
         |terms, commands| GroupProtocol { log_replicas: 0b100, ..group(terms, commands) };
     let first_is_lost = GroupProtocol { mortal: 0b001, ..third_is_a_log(3, 1) };
