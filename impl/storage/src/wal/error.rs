@@ -121,6 +121,14 @@ pub enum ReadError {
         /// The end of what is committed.
         end: Lsn,
     },
+    /// The log no longer holds it.
+    #[error("position {lsn} was trimmed: the log begins at {start}")]
+    Trimmed {
+        /// The position asked for.
+        lsn: Lsn,
+        /// Where the log begins.
+        start: Lsn,
+    },
     /// The record is not what was written, or the position is not that of a record.
     #[error(transparent)]
     Damaged(#[from] Damage),

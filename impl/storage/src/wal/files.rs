@@ -2,8 +2,11 @@
 //!
 //! ```text
 //! creating            only while `create` is under way: whatever else is there is not yet a log
-//! identity            its header says whose log this is; there from the end of `create` on
-//! 000000000000.wal    segment 0, and so on without a gap
+//! identity            its header says whose log this is, and with which segment it begins; there
+//!                     from the end of `create` on
+//! identity.new        the next `identity`; removed when the log is opened
+//! 000000000005.wal    segment 5, and so on without a gap. Those below the first are no part of the
+//!                     log any more: they wait to be used again, and go when the log is opened
 //! 000000000007.new    a segment that is being prepared; removed when the log is opened
 //! ```
 
@@ -18,6 +21,7 @@ use crate::disk::{Disk, DiskFile};
 
 pub(super) const IDENTITY_NAME: &str = "identity";
 pub(super) const CREATING_NAME: &str = "creating";
+const NEXT_IDENTITY_NAME: &str = "identity.new";
 const SEGMENT_SUFFIX: &str = ".wal";
 const UNFINISHED_SUFFIX: &str = ".new";
 const NUMBER_DIGITS: usize = 12;
@@ -131,7 +135,7 @@ pub(super) fn segment_number(name: &str) -> Option<u64> {
 }
 
 pub(super) fn is_unfinished(name: &str) -> bool {
-    number_before(name, UNFINISHED_SUFFIX).is_some()
+    name == NEXT_IDENTITY_NAME || number_before(name, UNFINISHED_SUFFIX).is_some()
 }
 
 fn number_before(name: &str, suffix: &str) -> Option<u64> {
@@ -179,14 +183,55 @@ pub(super) fn prepare_segment(
         file.write_durable(offset, zeros).map_err(|error| ("prepare", error))?;
         offset += count;
     }
+    finish_segment(disk, options, number, &file)
+}
+
+/// Makes a segment out of one that is no part of the log any more. Its bytes stay: each of its
+/// records says a position in the old segment, and so is none here.
+pub(super) fn recycle_segment(
+    disk: &Arc<dyn Disk>,
+    options: &Options,
+    old: u64,
+    number: u64,
+) -> Result<Arc<dyn DiskFile>, (&'static str, io::Error)> {
+    let unfinished = unfinished_name(number);
+    disk.rename(&segment_name(old), &unfinished).map_err(|error| ("recycle", error))?;
+    let file = disk.open(&unfinished).map_err(|error| ("open", error))?;
+    finish_segment(disk, options, number, &file)
+}
+
+/// Writes the header of a segment that is complete but for it, and gives it its name.
+fn finish_segment(
+    disk: &Arc<dyn Disk>,
+    options: &Options,
+    number: u64,
+    file: &Arc<dyn DiskFile>,
+) -> Result<Arc<dyn DiskFile>, (&'static str, io::Error)> {
     let header = Header { magic: Magic::Segment, options: *options, number };
     file.write_at(0, &header.encode()).map_err(|error| ("prepare", error))?;
     file.sync().map_err(|error| ("sync", error))?;
-    drop(file);
     let name = segment_name(number);
-    disk.rename(&unfinished, &name).map_err(|error| ("name", error))?;
+    disk.rename(&unfinished_name(number), &name).map_err(|error| ("name", error))?;
     disk.sync_directory().map_err(|error| ("sync the directory of", error))?;
     disk.open(&name).map_err(|error| ("open", error))
+}
+
+/// Lets the log begin with this segment, durably and in one step.
+pub(super) fn begin_with(
+    disk: &Arc<dyn Disk>,
+    options: &Options,
+    number: u64,
+) -> Result<(), (&'static str, io::Error)> {
+    let left = disk.list().map_err(|error| ("look beside", error))?;
+    if left.iter().any(|name| name == NEXT_IDENTITY_NAME) {
+        disk.remove(NEXT_IDENTITY_NAME).map_err(|error| ("clean up beside", error))?;
+    }
+    let file = disk.create(NEXT_IDENTITY_NAME).map_err(|error| ("create the next", error))?;
+    let header = Header { magic: Magic::Identity, options: *options, number };
+    file.write_at(0, &header.encode()).map_err(|error| ("write the next", error))?;
+    file.sync().map_err(|error| ("sync the next", error))?;
+    disk.rename(NEXT_IDENTITY_NAME, IDENTITY_NAME).map_err(|error| ("replace", error))?;
+    disk.sync_directory().map_err(|error| ("sync the directory of", error))
 }
 
 /// Makes an empty log in a directory that holds none.

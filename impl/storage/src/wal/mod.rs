@@ -17,7 +17,9 @@
 //! * `WAL-5` each record carries the position known durable when it was written. A bad record below
 //!   the last such position is damage and `open` refuses; at or above it, it is a torn write and is
 //!   cut;
-//! * `WAL-6` after one failed write or sync nothing is ever reported durable again.
+//! * `WAL-6` after one failed write or sync nothing is ever reported durable again;
+//! * `WAL-7` a log that was trimmed begins where it was told to, or earlier, at the beginning of a
+//!   segment, also after a crash at any moment of the trimming. What was trimmed never comes back.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -44,8 +46,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Not done: removing and recycling old segments (the log is kept whole), repair of a damaged log
-//! from peers.
+//! Segments from the front of the log are used again at its end, without being filled with zeros: a
+//! record says its position, so an old one is none here.
+//!
+//! Not done: repair of a damaged log from peers.
 
 mod blocks;
 mod error;
@@ -53,6 +57,7 @@ mod files;
 mod reader;
 mod record;
 mod recovery;
+mod trimmer;
 mod writer;
 
 use std::fmt;
@@ -60,6 +65,7 @@ use std::fmt;
 pub use error::{Damage, OpenError, ReadError, WriteError};
 pub use reader::{Record, Records, WalReader};
 pub use recovery::{Cut, Recovered};
+pub use trimmer::WalTrimmer;
 pub use writer::Wal;
 
 /// Groups start at multiples of this, and writes cover multiples of it: the unit of direct writes.

@@ -28,13 +28,45 @@ pub(super) struct Shared {
     pub(super) options: Options,
     /// Everything below is durable. Written by the log after a sync, read by readers.
     end: AtomicU64,
+    /// The number of the first segment. Written by the trimmer, before the bytes of an earlier one
+    /// change.
+    first: AtomicU64,
     /// Segments opened so far. A lock for the lookup only; reads run outside it.
     segments: Mutex<BTreeMap<u64, Arc<dyn DiskFile>>>,
+    /// Segments below the first that are still there, to be used again.
+    pub(super) spares: Mutex<Vec<u64>>,
 }
 
 impl Shared {
-    pub(super) fn new(disk: Arc<dyn Disk>, options: Options, end: Lsn) -> Self {
-        Self { disk, options, end: AtomicU64::new(end.0), segments: Mutex::default() }
+    pub(super) fn new(disk: Arc<dyn Disk>, options: Options, first: u64, end: Lsn) -> Self {
+        Self {
+            disk,
+            options,
+            end: AtomicU64::new(end.0),
+            first: AtomicU64::new(first),
+            segments: Mutex::default(),
+            spares: Mutex::default(),
+        }
+    }
+
+    /// The number of the first segment.
+    pub(super) fn first(&self) -> u64 {
+        self.first.load(Ordering::Acquire)
+    }
+
+    /// From here on the log begins with this segment.
+    pub(super) fn publish_first(&self, first: u64) {
+        // A reader that got bytes of a recycled segment looks here after it got them, and finds
+        // that the segment is no part of the log.
+        self.first.store(first, Ordering::SeqCst);
+        let mut segments = self.segments.lock().expect("nothing panics under this lock");
+        segments.retain(|&number, _| number >= first);
+    }
+
+    /// What went wrong at a position, unless it was trimmed meanwhile.
+    fn unless_trimmed(&self, lsn: Lsn, error: ReadError) -> ReadError {
+        let start = files::segment_first(&self.options, self.first.load(Ordering::SeqCst));
+        if lsn < start { ReadError::Trimmed { lsn, start } } else { error }
     }
 
     pub(super) fn end(&self) -> Lsn {
@@ -78,12 +110,16 @@ impl WalReader {
     /// Reads the record that starts at `lsn`.
     ///
     /// # Errors
-    /// When nothing is committed there, the bytes are damaged, or the disk fails.
+    /// When nothing is committed there, or not any more, the bytes are damaged, or the disk fails.
     pub fn read(&self, lsn: Lsn) -> Result<Record, ReadError> {
         let end = self.end();
         if lsn >= end {
             return Err(ReadError::NotCommitted { lsn, end });
         }
+        self.committed(lsn).map_err(|error| self.shared.unless_trimmed(lsn, error))
+    }
+
+    fn committed(&self, lsn: Lsn) -> Result<Record, ReadError> {
         let options = &self.shared.options;
         let (number, offset) = files::locate(options, lsn);
         let room = options.segment_length - offset;
@@ -110,7 +146,8 @@ impl WalReader {
     }
 
     /// The committed records from `from` on, in order, up to the end at this moment. `from` is the
-    /// position of a record, or the start or end of the log.
+    /// position of a record, or the start or end of the log. Where they were trimmed the iteration
+    /// ends with [`ReadError::Trimmed`].
     #[must_use]
     pub fn records(&self, from: Lsn) -> Records {
         let (end, loaded) = (self.end(), None);
@@ -186,7 +223,9 @@ impl Iterator for Records {
         if self.failed {
             return None;
         }
-        let next = self.advance().transpose();
+        let next = self.advance().transpose().map(|found| {
+            found.map_err(|error| self.reader.shared.unless_trimmed(self.next, error))
+        });
         self.failed = matches!(next, Some(Err(_)));
         next
     }

@@ -107,6 +107,12 @@ pub(super) fn claimed_length(header: &[u8; HEADER]) -> usize {
     usize::try_from(u32_at(header, 4)).expect("a u32 fits a usize here")
 }
 
+/// Whether bytes claim to be the record of position `at`, right or not: a recycled segment is full of
+/// those that do not.
+pub(super) fn claims(at: Lsn, bytes: &[u8]) -> bool {
+    bytes.first_chunk::<HEADER>().is_some_and(|header| u64_at(header, 8) == at.0)
+}
+
 /// Reads the record that starts at position `at`; `bytes` reach to the end of the segment.
 pub(super) fn decode(at: Lsn, bytes: &[u8]) -> Result<View<'_>, Bad> {
     let Some(header) = bytes.first_chunk::<HEADER>() else {
@@ -124,14 +130,14 @@ pub(super) fn decode(at: Lsn, bytes: &[u8]) -> Result<View<'_>, Bad> {
     if length > room {
         return Err(Bad::Length { length: u32_at(header, 4), room });
     }
+    let (lsn, durable) = (Lsn(u64_at(header, 8)), Lsn(u64_at(header, 16)));
+    if lsn != at {
+        return Err(Bad::Position(lsn));
+    }
     let computed = crc32c::crc32c(&bytes[4..HEADER + length]);
     let found = u32_at(header, 0);
     if found != computed {
         return Err(Bad::Checksum { found, computed });
-    }
-    let (lsn, durable) = (Lsn(u64_at(header, 8)), Lsn(u64_at(header, 16)));
-    if lsn != at {
-        return Err(Bad::Position(lsn));
     }
     let kind = match header[KIND_AT] {
         1 => Kind::Payload,

@@ -10,6 +10,7 @@
 //! What follows the cut is set to zero and synced before anything is reported: the bytes of a torn
 //! group could otherwise follow a new group of the same length and be taken for its successors.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::error::{Damage, OpenError};
@@ -26,6 +27,8 @@ pub struct Recovered {
     pub created: bool,
     /// Where the first record is, or would be.
     pub start: Lsn,
+    /// Whether there were records before it.
+    pub trimmed: bool,
     /// Every record below is durable and can be read; the next group starts here.
     pub end: Lsn,
     /// How many records there are.
@@ -67,13 +70,13 @@ struct Scan {
     end: SegmentEnd,
 }
 
-/// Checks the identity of a log that exists, and that no file is missing. Returns the number of its
-/// last segment.
+/// Checks the identity of a log that exists, and that no file is missing. Returns the numbers of its
+/// segments.
 pub(super) fn check_files(
     disk: &Arc<dyn Disk>,
     options: &Options,
     names: &[String],
-) -> Result<u64, OpenError> {
+) -> Result<RangeInclusive<u64>, OpenError> {
     let missing = |file: &str, expected: &str| Damage {
         file: file.to_owned(),
         offset: 0,
@@ -97,7 +100,8 @@ pub(super) fn check_files(
         return Err(OpenError::OtherSegmentLength { expected, found });
     }
     let mut next = header.number;
-    for number in names.iter().filter_map(|name| files::segment_number(name)) {
+    let numbers = names.iter().filter_map(|name| files::segment_number(name));
+    for number in numbers.filter(|&number| number >= header.number) {
         if number != next {
             return Err(missing(&files::segment_name(next), "a segment of this log").into());
         }
@@ -107,17 +111,16 @@ pub(super) fn check_files(
         let expected = "the first segment of a log that exists: was the directory wiped?";
         return Err(missing(&files::segment_name(next), expected).into());
     }
-    Ok(next - 1)
+    Ok(header.number..=next - 1)
 }
 
 /// Finds the end of the log, refuses damage, makes what it reports durable, and erases the rest.
 pub(super) fn recover(
     disk: &Arc<dyn Disk>,
     options: &Options,
-    last: u64,
+    numbers: RangeInclusive<u64>,
 ) -> Result<Recovered, OpenError> {
-    // The log is kept whole: it starts with segment 0.
-    let first = 0;
+    let (first, last) = numbers.into_inner();
     let mut count = 0;
     for number in first..=last {
         let bytes = load(disk, options, number)?;
@@ -127,16 +130,15 @@ pub(super) fn recover(
             continue;
         };
         refuse_damage(disk, options, number, last, &bytes, at, bad_at, &bad)?;
-        erase_above(disk, options, number, last, &bytes, at)?;
-        let shared = Arc::new(Shared::new(Arc::clone(disk), *options, at));
-        let cut = (bad != Bad::Empty || bad_at != at).then(|| Cut {
-            at,
-            bad: bad_at,
-            found: bad.to_string(),
-        });
+        erase_above(disk, options, first..=number, last, &bytes, at)?;
+        let shared = Arc::new(Shared::new(Arc::clone(disk), *options, first, at));
+        let (_, offset) = files::locate(options, bad_at);
+        let begun = record::claims(bad_at, &bytes[in_memory(offset)..]);
+        let cut = (begun || bad_at != at).then(|| Cut { at, bad: bad_at, found: bad.to_string() });
         let start = files::segment_first(options, first);
         let reader = WalReader { shared };
-        return Ok(Recovered { created: false, start, end: at, count, cut, reader });
+        let trimmed = first > 0;
+        return Ok(Recovered { created: false, start, trimmed, end: at, count, cut, reader });
     }
     Err(Damage {
         file: files::segment_name(last + 1),
@@ -255,21 +257,23 @@ fn find_witness(options: &Options, number: u64, bytes: &[u8], from: u64, at: Lsn
         .map(|view| view.lsn)
 }
 
-/// Sets everything above `at` to zero and makes the log durable as it now is. Also what is below:
+/// Sets everything above `at`, which lies in the last of `numbers`, to zero and makes the log durable
+/// as it now is. Also what is below:
 /// it may have been read from the page cache of a process that died before its sync.
 fn erase_above(
     disk: &Arc<dyn Disk>,
     options: &Options,
-    number: u64,
+    numbers: RangeInclusive<u64>,
     last: u64,
     bytes: &[u8],
     at: Lsn,
 ) -> Result<(), OpenError> {
     assert!(at.0.is_multiple_of(BLOCK_LENGTH), "groups, and so cuts, are on block boundaries");
     let (_, from) = files::locate(options, at);
-    if let Some(before) = number.checked_sub(1) {
+    let (first, number) = numbers.into_inner();
+    if number > first {
         // Its seal may be the last thing a dying process wrote.
-        sync_segment(disk, before)?;
+        sync_segment(disk, number - 1)?;
     }
     erase_segment(disk, number, bytes, from)?;
     for later in number + 1..=last {

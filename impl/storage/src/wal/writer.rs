@@ -9,6 +9,7 @@ use super::error::{OpenError, WriteError};
 use super::reader::{Shared, WalReader, in_memory};
 use super::record::{self, Kind, View};
 use super::recovery::{self, Recovered};
+use super::trimmer::WalTrimmer;
 use super::{BLOCK_LENGTH, Lsn, Options, PAYLOAD_LENGTH_MAX, files};
 use crate::disk::{Disk, DiskFile};
 
@@ -81,11 +82,17 @@ impl Wal {
         for name in names.iter().filter(|name| files::is_unfinished(name)) {
             disk.remove(name).map_err(|error| files::open_io("remove", name, error))?;
         }
-        let last = recovery::check_files(disk, &options, &names)?;
+        let numbers = recovery::check_files(disk, &options, &names)?;
+        let is_trimmed = |name: &&String| {
+            files::segment_number(name).is_some_and(|number| number < *numbers.start())
+        };
+        for name in names.iter().filter(is_trimmed) {
+            disk.remove(name).map_err(|error| files::open_io("remove", name, error))?;
+        }
         disk.sync_directory().map_err(|error| {
             files::open_io("sync the directory of", files::IDENTITY_NAME, error)
         })?;
-        let recovered = recovery::recover(disk, &options, last)?;
+        let recovered = recovery::recover(disk, &options, numbers)?;
         let shared = Arc::clone(&recovered.reader.shared);
         let (number, _) = files::locate(&options, recovered.end);
         let name = files::segment_name(number);
@@ -192,6 +199,12 @@ impl Wal {
         WalReader { shared: Arc::clone(&self.shared) }
     }
 
+    /// A handle that removes what is no longer needed from the front, on any thread.
+    #[must_use]
+    pub fn trimmer(&self) -> WalTrimmer {
+        WalTrimmer { shared: Arc::clone(&self.shared) }
+    }
+
     fn put(&mut self, kind: Kind, stream: u64, payload: &[u8]) -> Lsn {
         let lsn = self.position;
         if self.groups.last().is_none_or(|group| group.sealed) {
@@ -280,6 +293,11 @@ fn prepare(shared: &Shared, number: u64) -> Prepared {
     let names = shared.disk.list().map_err(|source| failed("look for", source))?;
     if names.contains(&file) {
         return shared.disk.open(&file).map_err(|source| failed("open", source));
+    }
+    let spare = shared.spares.lock().expect("nothing panics under this lock").pop();
+    if let Some(old) = spare {
+        return files::recycle_segment(&shared.disk, options, old, number)
+            .map_err(|(action, source)| failed(action, source));
     }
     files::prepare_segment(&shared.disk, options, number).map_err(|(action, source)| {
         let kind = source.kind();
