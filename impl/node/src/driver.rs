@@ -10,10 +10,10 @@ use crate::link::Link;
 use crate::log_thread::{Completion, LogThread, STREAM};
 use crate::requests::{Number, PeerRequest, Requests, Stage};
 use crate::start::NodeError;
-use crate::timers::Timers;
-use ringleader_core::ids::{ReplicaId, RequestId};
+use ringleader_core::ids::{ReplicaId, RequestId, Tick};
 use ringleader_replica::{
     Action, Event, Replica, ReplicatedState, Role, Status, StoredError, StoredRange, StoredReader,
+    Timers,
 };
 use ringleader_replica::{Outcome as ReplicaOutcome, Refusal};
 use ringleader_storage::wal::WalReader;
@@ -25,6 +25,7 @@ use ringleader_wire::limits::ANSWER_LENGTH_MAX;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -55,7 +56,9 @@ pub(crate) struct Driver<S> {
     pub(crate) log: LogThread,
     pub(crate) links: BTreeMap<ReplicaId, Link>,
     pub(crate) stored_reads: mpsc::Sender<StoredRange>,
+    /// Their clock counts from `started` on, and stands still while the machine is suspended.
     pub(crate) timers: Timers,
+    pub(crate) started: Instant,
     pub(crate) status: Rc<Cell<Status>>,
     pub(crate) requests: Requests,
     pub(crate) clock: Clock,
@@ -173,7 +176,7 @@ impl<S: ReplicatedState> Driver<S> {
         // After the inputs: a timer that they arm again has not fired.
         let now = Instant::now();
         self.carry_out();
-        while let Some(timer) = self.timers.take_due(now) {
+        while let Some(timer) = self.timers.take_due(self.timer_time(now)) {
             self.replica.step(self.clock.now(), Event::Timer(timer))?;
             self.carry_out();
         }
@@ -185,10 +188,10 @@ impl<S: ReplicatedState> Driver<S> {
         let alive = self.log.drain(&mut completions);
         for completion in completions {
             match completion {
-                Completion::Durable { io, positions, bytes } => {
-                    self.backlog.records -= positions.len();
-                    self.backlog.bytes -= bytes;
-                    self.replica.step(self.clock.now(), Event::Durable { io, positions })?;
+                Completion::Durable(written) => {
+                    self.backlog.records -= written.positions.len();
+                    self.backlog.bytes -= written.bytes;
+                    self.replica.step(self.clock.now(), written.into_event())?;
                 }
                 Completion::Failed(error) => return Err(error.into()),
             }
@@ -355,7 +358,8 @@ impl<S: ReplicatedState> Driver<S> {
                 }
                 Action::Reply { id, outcome } => self.on_reply(id.0, outcome),
                 Action::Arm { timer, delay, jitter } => {
-                    self.timers.arm(timer, delay, jitter, Instant::now());
+                    let now = self.timer_time(Instant::now());
+                    self.timers.arm(timer, delay, jitter, now);
                 }
                 Action::Disarm { timer } => self.timers.disarm(timer),
                 Action::Halted { invariant } => {
@@ -409,14 +413,21 @@ impl<S: ReplicatedState> Driver<S> {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        let deadlines = [self.timers.next(), self.retry_at, self.requests.next_deadline()];
+        let timer = self.timers.next().map(|at| self.started + Duration::from_micros(at.0));
+        let deadlines = [timer, self.retry_at, self.requests.next_deadline()];
         deadlines.into_iter().flatten().min()
+    }
+
+    /// A moment on the clock of the timers.
+    fn timer_time(&self, now: Instant) -> Tick {
+        let elapsed = now.saturating_duration_since(self.started).as_micros();
+        Tick(u64::try_from(elapsed).expect("a node does not run for 500,000 years"))
     }
 }
 
 /// A sleep that nothing needs.
 fn far_away() -> Instant {
-    Instant::now() + std::time::Duration::from_hours(1)
+    Instant::now() + Duration::from_hours(1)
 }
 
 /// Reads entries for peers that lag from the log, one append after another.

@@ -19,8 +19,7 @@
 //! what the leader's node answers, or *unknown*.
 //!
 //! Modules: [`limits`], [`Handle`] (what a server holds), `driver` (the core task), `requests` (what
-//! is open), `link` and `inbound` (peers), `log_thread`, `timers`,
-//! `clock`.
+//! is open), `link` and `inbound` (peers), `log_thread`, `clock`.
 
 #![forbid(unsafe_code)]
 
@@ -33,7 +32,6 @@ mod link;
 mod log_thread;
 mod requests;
 mod start;
-mod timers;
 
 pub use handle::{Handle, Outcome, RefusedBecause};
 pub use start::{NodeError, Options, Running, start};

@@ -37,15 +37,6 @@ pub const INBOUND_CONNECTIONS_MAX: usize = 64;
 /// A stranger on the peer port has so long to introduce itself.
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A timer that fires later than this fires late: this thread was busy or paused. The clock of the
-/// event loop ticks in milliseconds.
-pub const LATE_MAX: Duration = Duration::from_millis(10);
-
-/// Time to read the sockets after that, before a late election timer fires: two heartbeats that
-/// waited in the sockets are read in well under a millisecond, a peer that was busy for the same
-/// reason needs a little longer.
-pub const LATE_GRACE: Duration = Duration::from_millis(50);
-
 /// A leader that is to stop waits so long for a peer to take over: three election timeouts of 300 ms.
 pub const HAND_OVER_MAX: Duration = Duration::from_secs(1);
 

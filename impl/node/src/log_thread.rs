@@ -2,10 +2,10 @@
 //! group. One write in flight, one sync per group.
 
 use crate::limits::LOG_QUEUE_RECORDS_MAX;
-use ringleader_core::ids::IoNumber;
 use ringleader_handoff::{BatchQueue, Mailbox, mailbox};
 use ringleader_replica::LogRecord;
-use ringleader_storage::wal::{Lsn, Wal, WriteError};
+use ringleader_replica::group_commit::{self, Written};
+use ringleader_storage::wal::{Wal, WriteError};
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -18,14 +18,7 @@ pub(crate) const STREAM: u64 = 0;
 #[derive(Debug)]
 pub(crate) enum Completion {
     /// Records are durable.
-    Durable {
-        /// The last I/O that they cover.
-        io: IoNumber,
-        /// Where each of them is.
-        positions: Vec<Lsn>,
-        /// How many bytes they have.
-        bytes: usize,
-    },
+    Durable(Written),
     /// A write failed. Nothing more will be written.
     Failed(WriteError),
 }
@@ -95,12 +88,8 @@ impl Drop for LogThread {
 }
 
 fn write_group(wal: &mut Wal, batch: &mut Vec<LogRecord>) -> Completion {
-    let bytes = batch.iter().map(|record| record.bytes.len()).sum();
-    let io = batch.last().map_or(IoNumber::NONE, |record| record.io);
-    let append = |record: LogRecord| wal.append(STREAM, &record.bytes);
-    let positions = batch.drain(..).map(append).collect();
-    match wal.commit() {
-        Ok(_) => Completion::Durable { io, positions, bytes },
+    match group_commit::write_group(wal, STREAM, batch) {
+        Ok(written) => Completion::Durable(written),
         Err(error) => Completion::Failed(error),
     }
 }

@@ -8,10 +8,9 @@ use crate::limits::{INPUTS_MAX, STORED_READS_MAX};
 use crate::link::Link;
 use crate::log_thread::{LogThread, STREAM};
 use crate::requests::Requests;
-use crate::timers::Timers;
 use ringleader_core::group::Config;
 use ringleader_core::ids::ReplicaId;
-use ringleader_replica::{RecoverError, Replica, ReplicatedState, StateError, StoredError};
+use ringleader_replica::{RecoverError, Replica, ReplicatedState, StateError, StoredError, Timers};
 use ringleader_storage::wal::{Recovered, Wal, WriteError};
 use ringleader_wire::frame::{Hello, Incarnation};
 use std::cell::Cell;
@@ -22,6 +21,7 @@ use std::rc::Rc;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 /// What a node is told when it starts.
 #[derive(Clone, Debug)]
@@ -101,6 +101,7 @@ pub fn start<S: ReplicatedState + 'static>(
         links,
         stored_reads,
         timers: Timers::new(seed),
+        started: Instant::now(),
         status: Rc::clone(&status),
         requests: Requests::default(),
         clock,

@@ -17,10 +17,12 @@
 //!
 //! Modules: [`state`] is what the log is for, [`action`] the vocabulary, [`Replica`] the interpreter,
 //! [`stored`] how entries are read back from the log for a peer that lags, [`recovery`] the start.
+//! Drivers share [`timers`] and [`group_commit`].
 
 #![forbid(unsafe_code)]
 
 pub mod action;
+pub mod group_commit;
 pub mod limits;
 mod log_batch;
 mod outbox;
@@ -28,9 +30,11 @@ pub mod recovery;
 mod replica;
 pub mod state;
 pub mod stored;
+pub mod timers;
 
 pub use action::{Action, Event, LogRecord, Outcome, Refusal, Role, Status};
 pub use recovery::RecoverError;
 pub use replica::Replica;
 pub use state::{ReplicatedState, StateError};
 pub use stored::{StoredError, StoredRange, StoredReader};
+pub use timers::Timers;

@@ -1,5 +1,7 @@
 //! Every bound of the interpreter, with its reason.
 
+use ringleader_core::ids::Tick;
+
 /// Requests that one replica may have open. A leader that is cut off never learns the fate of its
 /// writes: this bounds what it keeps for them, about 1 KiB each with the command in the log.
 pub const OPEN_REQUESTS_MAX: usize = 8192;
@@ -25,3 +27,12 @@ pub const SKIPPED_BYTES_MAX: u64 = 4 << 20;
 /// The state machine is asked to make itself durable after so many bytes of commands: what a
 /// restart must keep in memory and apply again. Small, because the replica waits for it.
 pub const CHECKPOINT_BYTES: usize = 8 << 20;
+
+/// A timer that fires later than this fires late: the thread was busy or paused. The clock of the
+/// node's event loop ticks in milliseconds.
+pub const LATE_MAX: Tick = Tick(10_000);
+
+/// Time to read the sockets after that, before a late election timer fires: two heartbeats that
+/// waited in the sockets are read in well under a millisecond, a peer that was busy for the same
+/// reason needs a little longer.
+pub const LATE_GRACE: Tick = Tick(50_000);
