@@ -16,7 +16,7 @@ use std::io;
 use std::sync::Arc;
 
 pub use directory::DirectoryDisk;
-pub use simulated::{Fault, Image, SECTOR_LENGTH, SimulatedDisk};
+pub use simulated::{Fault, Image, Loss, SECTOR_LENGTH, SimulatedDisk};
 
 /// A directory of files.
 pub trait Disk: Debug + Send + Sync {
@@ -71,6 +71,12 @@ pub trait DiskFile: Debug + Send + Sync {
     /// # Errors
     /// `StorageFull` when there is too little, or what the file system reports.
     fn reserve(&self, length: u64) -> io::Result<()>;
+
+    /// Cuts or extends the file to this length. New bytes are zero.
+    ///
+    /// # Errors
+    /// What the file system reports.
+    fn set_length(&self, length: u64) -> io::Result<()>;
 
     /// Fills `buffer` from `offset`.
     ///

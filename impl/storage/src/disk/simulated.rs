@@ -12,6 +12,7 @@
 //! A process crash (`kill -9`) is not a power loss: what was written stays readable and unsynced,
 //! which is [`SimulatedDisk::restart`].
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -30,6 +31,15 @@ pub enum Fault {
     /// The operation with this number (they count from 0) fails with an I/O error. A write then may
     /// or may not have reached the disk; so may what a failed sync covered.
     Operation(u64),
+}
+
+/// What a power loss took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Loss {
+    /// Unsynced sectors, lengths and runs of names that are not as they were written last.
+    pub lost: usize,
+    /// Unsynced ones that are. With both above zero a write is torn.
+    pub kept: usize,
 }
 
 /// What a crash could have left.
@@ -122,28 +132,48 @@ struct Contents {
     stable: Vec<u8>,
     /// What a running process reads.
     cached: Vec<u8>,
-    /// Contents that unsynced sectors had on the way from stable to cached.
-    passed: BTreeMap<usize, Vec<Vec<u8>>>,
-    /// Sectors that a failed sync left in doubt: no later sync makes them durable.
+    /// The sectors that were written or cut off since they were last synced, each with the contents
+    /// that it had on the way from stable to cached. No other sector differs between the two.
+    unsynced: BTreeMap<usize, Vec<Vec<u8>>>,
+    /// Sectors that a failed sync left in doubt: no later sync makes them durable. All of them are
+    /// unsynced.
     doubtful: BTreeSet<usize>,
 }
 
-impl Contents {
-    fn sector(bytes: &[u8], sector: usize) -> Vec<u8> {
-        let start = (sector * SECTOR_LENGTH).min(bytes.len());
-        let end = (start + SECTOR_LENGTH).min(bytes.len());
-        let mut sector = bytes[start..end].to_vec();
-        sector.resize(SECTOR_LENGTH, 0);
-        sector
-    }
+/// The part of a sector that lies in a file.
+fn part(bytes: &[u8], sector: usize) -> &[u8] {
+    let start = (sector * SECTOR_LENGTH).min(bytes.len());
+    let end = (start + SECTOR_LENGTH).min(bytes.len());
+    &bytes[start..end]
+}
 
+/// A whole sector; beyond the end of the file there are zeros.
+fn whole(bytes: &[u8], sector: usize) -> Vec<u8> {
+    let mut sector = part(bytes, sector).to_vec();
+    sector.resize(SECTOR_LENGTH, 0);
+    sector
+}
+
+/// Puts a sector where the file reaches.
+fn put(bytes: &mut [u8], sector: usize, content: &[u8]) {
+    let start = (sector * SECTOR_LENGTH).min(bytes.len());
+    let end = (start + SECTOR_LENGTH).min(bytes.len());
+    bytes[start..end].copy_from_slice(&content[..end - start]);
+}
+
+impl Contents {
     fn write(&mut self, offset: usize, bytes: &[u8]) {
         let end = offset + bytes.len();
         assert!(end <= self.cached.len(), "the caller makes room");
         for sector in offset / SECTOR_LENGTH..end.div_ceil(SECTOR_LENGTH) {
-            let before = Self::sector(&self.cached, sector);
-            if before != Self::sector(&self.stable, sector) {
-                self.passed.entry(sector).or_default().push(before);
+            match self.unsynced.entry(sector) {
+                Entry::Vacant(entry) => drop(entry.insert(Vec::new())),
+                Entry::Occupied(mut entry) => {
+                    let before = whole(&self.cached, sector);
+                    if before != whole(&self.stable, sector) {
+                        entry.get_mut().push(before);
+                    }
+                }
             }
         }
         self.cached[offset..end].copy_from_slice(bytes);
@@ -151,29 +181,37 @@ impl Contents {
 
     fn sync(&mut self) {
         self.stable.resize(self.cached.len(), 0);
-        for sector in 0..self.cached.len().div_ceil(SECTOR_LENGTH) {
-            if !self.doubtful.contains(&sector) {
-                let start = sector * SECTOR_LENGTH;
-                let end = (start + SECTOR_LENGTH).min(self.cached.len());
-                self.stable[start..end].copy_from_slice(&self.cached[start..end]);
-                self.passed.remove(&sector);
+        for sector in std::mem::take(&mut self.unsynced) {
+            if self.doubtful.contains(&sector.0) {
+                self.unsynced.insert(sector.0, sector.1);
+            } else {
+                put(&mut self.stable, sector.0, &whole(&self.cached, sector.0));
             }
         }
     }
 
     fn fail_sync(&mut self) {
-        let unsynced: Vec<_> = self.versions().into_iter().map(|(sector, _)| sector).collect();
-        self.doubtful.extend(unsynced);
+        self.doubtful.extend(self.unsynced.keys());
+    }
+
+    fn set_length(&mut self, length: usize) {
+        // What is cut off comes back as zeros, should the file grow again.
+        for sector in length / SECTOR_LENGTH..self.cached.len().div_ceil(SECTOR_LENGTH) {
+            self.unsynced.entry(sector).or_default();
+        }
+        self.cached.resize(length, 0);
     }
 
     /// The unsynced sectors, each with every content it may have after a power loss, the stable
     /// one first.
     fn versions(&self) -> Vec<(usize, Vec<Vec<u8>>)> {
-        (0..self.cached.len().div_ceil(SECTOR_LENGTH))
-            .filter_map(|sector| {
-                let mut versions = vec![Self::sector(&self.stable, sector)];
-                let passed = self.passed.get(&sector).into_iter().flatten().cloned();
-                for version in passed.chain([Self::sector(&self.cached, sector)]) {
+        let within = |sector: usize| sector * SECTOR_LENGTH < self.cached.len();
+        self.unsynced
+            .iter()
+            .filter(|(sector, _)| within(**sector))
+            .filter_map(|(&sector, passed)| {
+                let mut versions = vec![whole(&self.stable, sector)];
+                for version in passed.iter().cloned().chain([whole(&self.cached, sector)]) {
                     if !versions.contains(&version) {
                         versions.push(version);
                     }
@@ -181,6 +219,16 @@ impl Contents {
                 (versions.len() > 1).then_some((sector, versions))
             })
             .collect()
+    }
+
+    /// What is stable is all there is.
+    fn settle(&mut self) {
+        self.cached.resize(self.stable.len(), 0);
+        for sector in std::mem::take(&mut self.unsynced).into_keys() {
+            let content = whole(&self.stable, sector);
+            put(&mut self.cached, sector, &content);
+        }
+        self.doubtful.clear();
     }
 }
 
@@ -278,6 +326,43 @@ impl SimulatedDisk {
         }
     }
 
+    /// Power fails now. `choose` picks, for each independent choice, one of so many options: option 0
+    /// loses what is not synced, the last one keeps it as it was written last. Handles that are still
+    /// open see what is left, so whoever simulates a process refuses them first
+    /// ([`SimulatedDisk::crash_after`]).
+    pub fn lose_power(&self, choose: &mut dyn FnMut(usize) -> usize) -> Loss {
+        let mut state = self.lock();
+        let mut loss = Loss::default();
+        for choice in state.choices() {
+            let options = choice.options();
+            let pick = choose(options);
+            if pick + 1 == options {
+                loss.kept += 1;
+            } else {
+                loss.lost += 1;
+            }
+            state.settle(choice, pick);
+        }
+        state.names = state.stable_names.clone();
+        state.unsynced_names.clear();
+        state.files.iter_mut().for_each(Contents::settle);
+        loss
+    }
+
+    /// Flips one bit of a file, on the disk itself: `bit` counts from the start of the file. Nothing
+    /// happens beyond its end.
+    pub fn flip(&self, name: &str, bit: u64) {
+        let mut state = self.lock();
+        let State { files, names, .. } = &mut *state;
+        let Some(file) = names.get(name).map(|&id| &mut files[id]) else { return };
+        for bytes in [&mut file.stable, &mut file.cached] {
+            let at = usize::try_from(bit / 8).ok().and_then(|at| bytes.get_mut(at));
+            if let Some(byte) = at {
+                *byte ^= 1 << (bit % 8);
+            }
+        }
+    }
+
     /// The disk as a running process sees it.
     #[must_use]
     pub fn cached_image(&self) -> Image {
@@ -346,6 +431,25 @@ impl State {
         choices
     }
 
+    /// Makes what a power loss picked stable.
+    fn settle(&mut self, choice: Choice, pick: usize) {
+        match choice {
+            Choice::Names(_) => {
+                let State { unsynced_names, stable_names, .. } = self;
+                unsynced_names[..pick].iter().for_each(|change| change.apply(stable_names));
+            }
+            Choice::Length(id) => {
+                if pick == 1 {
+                    let length = self.files[id].cached.len();
+                    self.files[id].stable.resize(length, 0);
+                }
+            }
+            Choice::Sector(id, sector, versions) => {
+                put(&mut self.files[id].stable, sector, &versions[pick]);
+            }
+        }
+    }
+
     fn image(&self, choices: &[Choice], picks: &[usize]) -> Image {
         let mut names = self.stable_names.clone();
         let mut contents: Vec<_> = self.files.iter().map(|file| file.stable.clone()).collect();
@@ -361,10 +465,7 @@ impl State {
                 }
                 Choice::Sector(id, sector, versions) => {
                     // Only as far as the file reaches with the length it got.
-                    let bytes = &mut contents[*id];
-                    let start = (sector * SECTOR_LENGTH).min(bytes.len());
-                    let end = (start + SECTOR_LENGTH).min(bytes.len());
-                    bytes[start..end].copy_from_slice(&versions[*pick][..end - start]);
+                    put(&mut contents[*id], *sector, &versions[*pick]);
                 }
             }
         }
@@ -447,6 +548,15 @@ impl DiskFile for SimulatedFile {
         let mut state = self.disk.lock();
         state.begin()?;
         state.grow(self.id, usize::try_from(length).map_err(|_| io::ErrorKind::FileTooLarge)?)
+    }
+
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        let mut state = self.disk.lock();
+        state.begin()?;
+        let length = usize::try_from(length).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        state.grow(self.id, length)?;
+        state.files[self.id].set_length(length);
+        Ok(())
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {

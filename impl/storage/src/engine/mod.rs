@@ -29,6 +29,7 @@
 
 mod caught;
 mod memory;
+mod on_disk;
 mod tree;
 
 use std::ops::Bound;

@@ -19,6 +19,7 @@ use std::fs;
 use std::io;
 use std::ops::Bound;
 use std::path::Path;
+use std::sync::Arc;
 
 use redb::{
     AccessGuard, Builder, Database, DatabaseError, Durability, ReadableDatabase, ReadableTable,
@@ -26,7 +27,9 @@ use redb::{
 };
 
 use super::caught::caught;
+use super::on_disk::OnDisk;
 use super::{Change, Engine};
+use crate::disk::Disk;
 
 const ITEMS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("items");
 const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
@@ -173,6 +176,31 @@ impl TreeEngine {
             fs::rename(&unfinished, path).map_err(on_file)?;
         }
         Self::open_by(options, |builder| builder.create(path))
+    }
+
+    /// Opens a tree in a file of a disk, creating it where there is none, and reads all of it. A file
+    /// that is there holds a whole tree, whatever crash came before.
+    ///
+    /// # Errors
+    /// As for [`TreeEngine::open`].
+    pub fn open_on(
+        disk: &Arc<dyn Disk>,
+        name: &str,
+        options: TreeOptions,
+    ) -> Result<Self, TreeError> {
+        let on_file = |error: io::Error| tree(redb::Error::Io(error));
+        let names = disk.list().map_err(on_file)?;
+        if !names.iter().any(|it| it == name) {
+            let unfinished = format!("{name}.unfinished");
+            if names.contains(&unfinished) {
+                disk.remove(&unfinished).map_err(on_file)?;
+            }
+            let file = disk.create(&unfinished).map_err(on_file)?;
+            drop(Self::open_with_backend(OnDisk(file), options)?);
+            disk.rename(&unfinished, name).map_err(on_file)?;
+            disk.sync_directory().map_err(on_file)?;
+        }
+        Self::open_with_backend(OnDisk(disk.open(name).map_err(on_file)?), options)
     }
 
     /// Opens a tree over any storage that redb can use: memory, or one that injects faults.
