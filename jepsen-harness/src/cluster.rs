@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use ringleader_client::{Client, Outcome, Status};
 use tokio::time::Instant;
 
-use crate::proxy::Links;
+use crate::proxy::{Link, Links};
 use node::Node;
 
 /// How many nodes a cluster has: one replication group of three.
@@ -32,10 +32,21 @@ impl fmt::Display for NotANode {
     }
 }
 
+/// How clients reach the nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Over connections of their own.
+    Direct,
+    /// Through links that can be broken as well.
+    Links,
+}
+
 /// A running cluster. Dropping it kills its processes.
 pub struct Cluster {
     nodes: Vec<Node>,
     links: Links,
+    /// Between clients and nodes.
+    client_links: Option<Links>,
 }
 
 impl Cluster {
@@ -45,19 +56,25 @@ impl Cluster {
     /// # Errors
     ///
     /// If `directory` is not writable, a node does not start, or no leader appears.
-    pub async fn start(server: &Path, directory: &Path) -> Result<Self> {
+    pub async fn start(server: &Path, directory: &Path, access: Access) -> Result<Self> {
         let addresses = ports::free(2 * NODES)?;
         let (apis, peers) = addresses.split_at(NODES);
         let links = Links::open(peers).await.context("cannot open a port for the links")?;
         let mut nodes = Vec::new();
         for id in 0..NODES {
             // Where this node dials the others: its own links, which only it uses.
-            let dial = |to: usize| links.get(id, to).map_or(peers[to], super::proxy::Link::address);
+            let dial = |to: usize| links.get(id, to).map_or(peers[to], Link::address);
             let group: Vec<SocketAddr> = (0..NODES).map(dial).collect();
             let node = Node::prepare(server, directory, id, apis[id], peers[id], &group)?;
             nodes.push(node);
         }
-        let mut cluster = Self { nodes, links };
+        let client_links = match access {
+            Access::Direct => None,
+            Access::Links => {
+                Some(Links::outside(apis).await.context("cannot open a port for clients")?)
+            }
+        };
+        let mut cluster = Self { nodes, links, client_links };
         cluster.start_stopped().await.context(NotANode(server.to_owned()))?;
         cluster.leader(RECOVERY_MAX).await?;
         Ok(cluster)
@@ -80,10 +97,18 @@ impl Cluster {
         Ok(())
     }
 
-    /// The API addresses, by node.
+    /// Where clients connect, by node.
     #[must_use]
     pub fn apis(&self) -> Vec<SocketAddr> {
-        self.nodes.iter().map(Node::api).collect()
+        let link = |id| self.client_links.as_ref().and_then(|links| links.get(id, id));
+        let nodes = self.nodes.iter().enumerate();
+        nodes.map(|(id, node)| link(id).map_or(node.api(), Link::address)).collect()
+    }
+
+    /// How many nodes there are.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.nodes.len()
     }
 
     /// One node.
@@ -99,6 +124,18 @@ impl Cluster {
     #[must_use]
     pub fn links(&self) -> &Links {
         &self.links
+    }
+
+    /// The network between the clients and the nodes, if it goes through links.
+    #[must_use]
+    pub fn client_links(&self) -> Option<&Links> {
+        self.client_links.as_ref()
+    }
+
+    /// Heals every link.
+    pub fn heal_links(&self) {
+        self.links.heal();
+        self.client_links.iter().for_each(Links::heal);
     }
 
     /// What every node says of itself; `None` where one does not answer.

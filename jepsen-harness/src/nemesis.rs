@@ -4,17 +4,18 @@
 //! without effect is void. After each fault the cluster must come back by itself; how long that
 //! takes is measured too, and never coming back is a violation.
 
-use std::time::Duration;
+pub mod catalogue;
+mod strike;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::cluster::{Cluster, NODES, RECOVERY_MAX};
+use crate::cluster::{Cluster, RECOVERY_MAX};
 use crate::history::Phase;
-use crate::proxy::Condition;
 use crate::recorder::Recorder;
-use crate::schedule::{FaultKind, PlannedFault};
+use crate::schedule::PlannedFault;
+pub use catalogue::{Fault, Nemesis};
 
 /// What a fault was and did.
 #[derive(Clone, Debug, Serialize)]
@@ -37,11 +38,12 @@ impl FaultReport {
     /// Kind and node, for people.
     #[must_use]
     pub fn title(&self) -> String {
-        match self.node {
-            Some(node) => format!("{} {node}", self.kind),
-            None => self.kind.clone(),
-        }
+        title(&self.kind, self.node)
     }
+}
+
+fn title(kind: &str, node: Option<usize>) -> String {
+    node.map_or(kind.to_owned(), |node| format!("{kind} {node}"))
 }
 
 /// What was measured while a fault held.
@@ -58,6 +60,20 @@ impl Effect {
     fn of(measured: bool, text: String) -> Self {
         if measured { Self::Measured(text) } else { Self::None(text) }
     }
+
+    /// Both together: without effect if one of them was.
+    fn and(&self, other: &Self) -> Self {
+        let (one, two) = (self.text(), other.text());
+        let text = if one.is_empty() { two.to_owned() } else { format!("{one}; {two}") };
+        let measured = matches!((self, other), (Self::Measured(_), Self::Measured(_)));
+        Self::of(measured, text)
+    }
+
+    fn text(&self) -> &str {
+        match self {
+            Self::Measured(text) | Self::None(text) => text,
+        }
+    }
 }
 
 /// Strikes as planned, from `start` on, telling `progress` what it does.
@@ -73,130 +89,68 @@ pub async fn torment(
     progress: &dyn Fn(&str),
     reports: &mut Vec<FaultReport>,
 ) -> Result<()> {
-    for fault in plan {
+    for planned in plan {
         // Later than planned if the last recovery took long; never while still recovering.
-        tokio::time::sleep_until(start + fault.at).await;
-        let target = target(cluster, fault).await?;
-        let title = target.map_or(fault.kind.to_string(), |node| format!("{} {node}", fault.kind));
-        progress(&format!("fault: {title}"));
-
-        recorder.fault(fault.kind.name(), target, Phase::Start);
+        tokio::time::sleep_until(start + planned.at).await;
+        let kind = planned.fault.to_string();
         let start_ns = recorder.now();
-        let effect = strike(cluster, fault.kind, target, fault.hold)
+        let (effect, node) = strike(cluster, recorder, planned, progress)
             .await
-            .with_context(|| format!("fault {title}"))?;
-        recorder.fault(fault.kind.name(), target, Phase::End);
+            .with_context(|| format!("fault {kind}"))?;
         let end_ns = recorder.now();
 
+        let title = title(&kind, node);
         cluster.settled(RECOVERY_MAX).await.with_context(|| format!("after the fault {title}"))?;
         let recovered_ns = recorder.now();
         let took_ms = (recovered_ns - end_ns) / 1_000_000;
         progress(&format!("healed: {title}; all nodes follow one leader {took_ms} ms later"));
-        let kind = fault.kind.name().to_owned();
-        reports.push(FaultReport { kind, node: target, start_ns, end_ns, recovered_ns, effect });
+        reports.push(FaultReport { kind, node, start_ns, end_ns, recovered_ns, effect });
     }
     Ok(())
 }
 
-/// Whom a fault hits: chosen by the schedule or by role.
-async fn target(cluster: &Cluster, fault: &PlannedFault) -> Result<Option<usize>> {
-    match fault.kind {
-        FaultKind::Kill
-        | FaultKind::Pause
-        | FaultKind::Isolate
-        | FaultKind::Mute
-        | FaultKind::Stall => Ok(Some(fault.node)),
-        FaultKind::KillLeader | FaultKind::PauseLeader | FaultKind::IsolateLeader => {
-            let leader = cluster.leader(RECOVERY_MAX).await;
-            Ok(Some(leader.context("there is no leader to hit although nothing is broken")?))
-        }
-        FaultKind::KillAll => Ok(None),
-    }
-}
-
+/// Lets every part of a fault strike, holds them, and heals them in the opposite order. Returns
+/// what they did together, and whom the first of them hit.
 async fn strike(
     cluster: &mut Cluster,
-    kind: FaultKind,
-    target: Option<usize>,
-    hold: Duration,
-) -> Result<Effect> {
-    let targets: Vec<usize> = target.map_or((0..NODES).collect(), |node| vec![node]);
-    match kind {
-        FaultKind::Kill | FaultKind::KillLeader | FaultKind::KillAll => {
-            kill(cluster, &targets, hold).await
+    recorder: &Recorder,
+    planned: &PlannedFault,
+    progress: &dyn Fn(&str),
+) -> Result<(Effect, Option<usize>)> {
+    let mut held = Vec::new();
+    let mut hit = Vec::new();
+    let mut until = Instant::now() + planned.hold;
+    for nemesis in planned.fault.parts() {
+        let victim = strike::victim(nemesis, cluster, planned.node, &hit).await?;
+        hit.extend(victim);
+        progress(&format!("fault: {}", title(nemesis.name, victim)));
+        recorder.fault(nemesis.name, victim, Phase::Start);
+        let began = strike::begin(nemesis, cluster, victim).await?;
+        if matches!(began, strike::Held::Done(_)) && planned.fault.parts().len() == 1 {
+            until = Instant::now();
         }
-        FaultKind::Pause | FaultKind::PauseLeader => pause(cluster, &targets, hold).await,
-        FaultKind::Isolate | FaultKind::IsolateLeader => {
-            let touches = |from, to| targets.contains(&from) || targets.contains(&to);
-            Ok(sever(cluster, Condition::Cut, touches, hold).await)
-        }
-        FaultKind::Mute => {
-            let leaves = |from, _to| targets.contains(&from);
-            Ok(sever(cluster, Condition::Cut, leaves, hold).await)
-        }
-        FaultKind::Stall => {
-            let touches = |from, to| targets.contains(&from) || targets.contains(&to);
-            Ok(sever(cluster, Condition::Stalled, touches, hold).await)
-        }
+        held.push((nemesis.name, victim, began));
     }
+    tokio::time::sleep_until(until).await;
+    let first = held.first().and_then(|(_, victim, _)| *victim);
+    let mut effect = Effect::Measured(String::new());
+    for (name, victim, held) in held.into_iter().rev() {
+        effect = effect.and(&strike::end(held, cluster).await?);
+        recorder.fault(name, victim, Phase::End);
+    }
+    Ok((effect, first))
 }
 
-async fn kill(cluster: &mut Cluster, targets: &[usize], hold: Duration) -> Result<Effect> {
-    let healed = Instant::now() + hold;
-    // All signals leave before any death is awaited: nobody outlives the others by much.
-    for node in targets {
-        cluster.node(*node).kill()?;
-    }
-    for node in targets {
-        cluster.node(*node).killed().await?;
-    }
-    let mut answering = 0;
-    for node in targets {
-        answering += usize::from(cluster.node(*node).status().await.is_some());
-    }
-    tokio::time::sleep_until(healed).await;
-    cluster.start_stopped().await?;
-    let count = targets.len();
-    let text = format!("{count} died of signal 9, {answering} answered afterwards");
-    Ok(Effect::of(answering == 0, text))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-async fn pause(cluster: &mut Cluster, targets: &[usize], hold: Duration) -> Result<Effect> {
-    let healed = Instant::now() + hold;
-    for node in targets {
-        cluster.node(*node).pause()?;
+    #[test]
+    fn parts_of_a_fault_have_an_effect_together_or_not_at_all() {
+        let done = || Effect::Measured("done".into());
+        let both = Effect::Measured(String::new()).and(&done()).and(&done());
+        assert_eq!(both, Effect::Measured("done; done".into()));
+        let idle = done().and(&Effect::None("idle".into())).and(&done());
+        assert_eq!(idle, Effect::None("done; idle; done".into()));
     }
-    let mut answering = 0;
-    for node in targets {
-        answering += usize::from(cluster.node(*node).status().await.is_some());
-    }
-    tokio::time::sleep_until(healed).await;
-    for node in targets {
-        cluster.node(*node).resume()?;
-    }
-    let text = format!("{} stopped, {answering} answered meanwhile", targets.len());
-    Ok(Effect::of(answering == 0, text))
-}
-
-async fn sever(
-    cluster: &Cluster,
-    condition: Condition,
-    chosen: impl Fn(usize, usize) -> bool,
-    hold: Duration,
-) -> Effect {
-    let broken = cluster.links().set(condition, chosen);
-    tokio::time::sleep(hold).await;
-    let traffic = cluster.links().since(&broken);
-    cluster.links().heal();
-    let (hindered, text) = match condition {
-        Condition::Stalled => {
-            (traffic.held_back > 0, format!("{} bytes held back", traffic.held_back))
-        }
-        Condition::Cut | Condition::Whole => (
-            traffic.dropped + traffic.refused > 0,
-            format!("{} connections closed, {} refused", traffic.dropped, traffic.refused),
-        ),
-    };
-    let text = format!("{text}, {} bytes carried meanwhile", traffic.carried);
-    Effect::of(hindered && traffic.carried == 0, text)
 }

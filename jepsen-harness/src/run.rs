@@ -9,13 +9,13 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::cluster::{Cluster, NODES, RECOVERY_MAX};
+use crate::cluster::{Access, Cluster, NODES, RECOVERY_MAX};
 use crate::generator::{Generator, Random};
 use crate::history::Line;
 use crate::judge::{Judgement, judge};
-use crate::nemesis::{Effect, FaultReport, torment};
+use crate::nemesis::{Effect, Fault, FaultReport, torment};
 use crate::recorder::Recorder;
-use crate::schedule::{self, FaultKind, PlannedFault};
+use crate::schedule::{self, PlannedFault};
 use crate::verdict::{Row, Verdict, grouped, overall};
 use crate::workload::{Counts, Load, Workload, create_table};
 
@@ -29,7 +29,7 @@ pub struct Plan {
     /// How long the load lasts.
     pub load_time: Duration,
     /// Which faults strike.
-    pub faults: Vec<FaultKind>,
+    pub faults: Vec<Fault>,
     /// What everything random follows from.
     pub seed: u64,
     /// How the clients behave.
@@ -81,7 +81,9 @@ pub async fn run(plan: &Plan, progress: &dyn Fn(&str)) -> Result<Outcome> {
     let recorder = Arc::new(recorder);
 
     progress("starting three nodes");
-    let mut cluster = Cluster::start(&plan.server, &plan.directory).await?;
+    let clients = plan.faults.iter().any(Fault::concerns_clients);
+    let access = if clients { Access::Links } else { Access::Direct };
+    let mut cluster = Cluster::start(&plan.server, &plan.directory, access).await?;
     let apis = cluster.apis();
     let leader = cluster.leader(RECOVERY_MAX).await?;
     create_table(apis[leader]).await?;
@@ -177,7 +179,7 @@ async fn load(
 /// With everything healed: all nodes follow one leader, and every key can be read.
 async fn heal(cluster: &Cluster, workload: &mut Workload, progress: &dyn Fn(&str)) -> Option<Row> {
     const PART: &str = "final reads after the heal";
-    cluster.links().heal();
+    cluster.heal_links();
     let settled = Instant::now();
     if let Err(error) = cluster.settled(RECOVERY_MAX).await {
         return Some(violated(PART, &error));
@@ -248,10 +250,10 @@ fn faults_row(plan: &Plan, strikes: &[PlannedFault], faults: &[FaultReport]) -> 
     }
     let titles: Vec<String> = faults.iter().map(FaultReport::title).collect();
     let mut detail = format!("{} of {}: {}", faults.len(), strikes.len(), titles.join(", "));
-    let spared: Vec<&str> = plan
+    let spared: Vec<String> = plan
         .faults
         .iter()
-        .map(|kind| kind.name())
+        .map(Fault::to_string)
         .filter(|name| faults.iter().all(|fault| fault.kind != *name))
         .collect();
     if !spared.is_empty() {
@@ -283,21 +285,22 @@ fn history_row(judgement: &Judgement) -> Row {
 mod tests {
     use super::*;
 
-    fn row(kinds: &[FaultKind], struck: &[FaultKind]) -> Row {
+    fn row(wanted: &str, struck: &[&str]) -> Row {
+        let faults = crate::nemesis::catalogue::faults(wanted).unwrap();
         let plan = Plan {
             server: "ringleader".into(),
             directory: "out".into(),
             load_time: Duration::from_secs(8),
-            faults: kinds.to_vec(),
+            faults_min: faults.len(),
+            faults,
             seed: 1,
             load: Load { clients: 1, rate: 1, timeout: Duration::from_secs(1) },
             keys: 1,
             operations_per_key: 1,
             acknowledged_min: 0,
-            faults_min: kinds.len(),
         };
-        let report = |kind: &FaultKind| FaultReport {
-            kind: kind.name().into(),
+        let report = |kind: &&str| FaultReport {
+            kind: (*kind).into(),
             node: None,
             start_ns: 0,
             end_ns: 1,
@@ -308,13 +311,14 @@ mod tests {
     }
 
     #[test]
-    fn a_kind_that_never_struck_voids_the_run_and_is_named() {
-        let kinds = [FaultKind::Kill, FaultKind::Pause, FaultKind::Mute];
-        assert_eq!(row(&kinds, &kinds).verdict, Verdict::Holds);
-        let void = row(&kinds, &kinds[..1]);
+    fn a_fault_that_never_struck_voids_the_run_and_is_named() {
+        let struck = ["kill", "pause+delay", "mute"];
+        assert_eq!(row("kill,pause+delay,mute", &struck).verdict, Verdict::Holds);
+        let void = row("kill,pause+delay,mute", &struck[..1]);
         assert_eq!(void.verdict, Verdict::Void);
-        assert!(void.detail.ends_with("never: pause, mute; at least 3 wanted"), "{}", void.detail);
-        assert_eq!(row(&[FaultKind::Kill], &[]).verdict, Verdict::Void);
-        assert_eq!(row(&[], &[]).verdict, Verdict::Holds);
+        let told = "never: pause+delay, mute; at least 3 wanted";
+        assert!(void.detail.ends_with(told), "{}", void.detail);
+        assert_eq!(row("kill", &[]).verdict, Verdict::Void);
+        assert_eq!(row("none", &[]).verdict, Verdict::Holds);
     }
 }

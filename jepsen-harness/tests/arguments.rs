@@ -68,9 +68,11 @@ fn bad_arguments_are_refused_before_anything_starts() {
 fn the_list_names_every_fault_once() {
     let (code, stdout, _) = run(JEPSEN, &["list"]);
     assert_eq!(code, Some(0));
-    for kind in jepsen_harness::schedule::FaultKind::ALL {
-        let named = stdout.lines().filter(|line| line.trim().starts_with(&format!("{kind} ")));
-        assert_eq!(named.count(), 1, "{kind}");
+    for nemesis in &jepsen_harness::nemesis::catalogue::ALL {
+        let name = format!("  {} ", nemesis.name);
+        let named = stdout.lines().filter(|line| line.starts_with(&name));
+        assert_eq!(named.count(), 1, "{name}");
+        assert!(stdout.contains(&format!("effect: {}\n", nemesis.measured)), "{name}");
     }
 }
 

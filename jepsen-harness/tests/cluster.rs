@@ -9,8 +9,8 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use jepsen_harness::binaries::{SERVER, find};
+use jepsen_harness::nemesis::catalogue;
 use jepsen_harness::run::{Plan, run};
-use jepsen_harness::schedule::FaultKind;
 use jepsen_harness::verdict::{Verdict, table};
 use jepsen_harness::workload::Load;
 use tempfile::TempDir;
@@ -19,28 +19,28 @@ use tempfile::TempDir;
 static NODE: LazyLock<PathBuf> = LazyLock::new(|| find(&[SERVER]).unwrap().remove(0));
 
 /// Runs these faults, one per slot of 3.5 s, and demands that everything holds.
-async fn survives(faults: &[FaultKind], seed: u64) {
+async fn survives(names: &str, seed: u64) {
+    let faults = catalogue::faults(names).unwrap();
     let directory = TempDir::new().unwrap();
     let seconds = 4 * faults.len() as u64;
     let plan = Plan {
         server: NODE.clone(),
         directory: directory.path().to_owned(),
         load_time: Duration::from_secs(seconds),
-        faults: faults.to_vec(),
+        faults_min: faults.len(),
+        faults,
         seed,
         load: Load { clients: 12, rate: 1_000, timeout: Duration::from_secs(1) },
         keys: 8,
         operations_per_key: 200,
         acknowledged_min: 20 * seconds,
-        faults_min: faults.len(),
     };
     let outcome = run(&plan, &|text| eprintln!("{text}")).await.unwrap();
     assert_eq!(
         outcome.verdict(),
         Verdict::Holds,
-        "once more: cargo jepsen run --faults {} --seconds {seconds} --seed {seed} --rate 1000 \
+        "once more: cargo jepsen run --faults {names} --seconds {seconds} --seed {seed} --rate 1000 \
          --operations-per-key 200\n{}\n{}",
-        faults.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(","),
         table(&outcome.rows),
         outcome.counterexample.unwrap_or_default(),
     );
@@ -49,11 +49,11 @@ async fn survives(faults: &[FaultKind], seed: u64) {
 #[tokio::test]
 async fn all_three_killed_at_once_under_load_lose_nothing_acknowledged() {
     for seed in [1, 2] {
-        survives(&[FaultKind::KillAll], seed).await;
+        survives("kill-all", seed).await;
     }
 }
 
 #[tokio::test]
 async fn a_killed_node_comes_back_and_a_leader_that_is_cut_off_serves_nothing_stale() {
-    survives(&[FaultKind::Kill, FaultKind::IsolateLeader], 1).await;
+    survives("kill,isolate-leader", 1).await;
 }

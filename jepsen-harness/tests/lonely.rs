@@ -6,8 +6,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jepsen_harness::nemesis::catalogue;
 use jepsen_harness::run::{Plan, run};
-use jepsen_harness::schedule::FaultKind;
 use jepsen_harness::verdict::Verdict;
 use jepsen_harness::workload::Load;
 use tempfile::TempDir;
@@ -19,18 +19,19 @@ fn lonely() -> PathBuf {
     profile.join("examples").join("lonely")
 }
 
-fn plan(directory: PathBuf, faults: &[FaultKind], seconds: u64) -> Plan {
+fn plan(directory: PathBuf, faults: &str, seconds: u64) -> Plan {
+    let faults = catalogue::faults(faults).unwrap();
     Plan {
         server: lonely(),
         directory,
         load_time: Duration::from_secs(seconds),
-        faults: faults.to_vec(),
+        faults_min: faults.len(),
+        faults,
         seed: 1,
         load: Load { clients: 12, rate: 500, timeout: Duration::from_millis(500) },
         keys: 4,
         operations_per_key: 200,
         acknowledged_min: 100,
-        faults_min: faults.len(),
     }
 }
 
@@ -38,7 +39,7 @@ fn plan(directory: PathBuf, faults: &[FaultKind], seconds: u64) -> Plan {
 async fn nodes_that_never_replicate_are_convicted() {
     let directory = TempDir::new().unwrap();
     // One slot of the schedule: an undisturbed start, all nodes killed, a recovery.
-    let plan = plan(directory.path().to_owned(), &[FaultKind::KillAll], 4);
+    let plan = plan(directory.path().to_owned(), "kill-all", 4);
     let outcome = run(&plan, &|_| {}).await.unwrap();
 
     let verdict_of = |part: &str| {

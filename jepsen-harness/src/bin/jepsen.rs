@@ -8,10 +8,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use jepsen_harness::binaries::results_directory;
 use jepsen_harness::cluster::NotANode;
 use jepsen_harness::command::{self, Failure, UNUSABLE, VOID};
+use jepsen_harness::nemesis::{Fault, catalogue};
 use jepsen_harness::progress::Progress;
 use jepsen_harness::report::{self, Report};
 use jepsen_harness::run::{Outcome, Plan, run};
-use jepsen_harness::schedule::{FaultKind, seconds_min};
+use jepsen_harness::schedule::seconds_min;
 use jepsen_harness::verdict::{Row, Verdict, junit, overall, table};
 use jepsen_harness::workload::Load;
 use serde_json::json;
@@ -24,6 +25,7 @@ use serde_json::json;
   jepsen list
   jepsen run --faults kill,isolate-leader --seconds 30 --seed 7
   jepsen run --faults kill-all --seconds 10 --repeat 20
+  jepsen run --faults pause-leader+delay,bridge+lose --seconds 30
 
 Exit codes: 0 holds, 1 violated, 2 unusable arguments, 3 void or undecided, 101 did not build."
 )]
@@ -51,7 +53,8 @@ struct RunArguments {
     /// What the clients do.
     #[arg(long, value_enum, default_value_t = WorkloadName::Item)]
     workload: WorkloadName,
-    /// Which faults take turns, comma-separated; see `jepsen list`. `none` for none.
+    /// Which faults take turns, comma-separated; see `jepsen list`. `a+b` strikes with both at once;
+    /// `none` for none, `all` for each alone.
     #[arg(long, default_value = "kill,pause,isolate,isolate-leader,kill-all")]
     faults: String,
     /// How long the load lasts.
@@ -101,16 +104,19 @@ fn main() -> ExitCode {
 
 fn list() -> String {
     let mut text = format!(
-        "workloads:\n  {:15}  reads, puts, conditional puts and deletes of single items\nfaults:\n",
+        "workloads:\n  {:18}  reads, puts, conditional puts and deletes of single items\nfaults:\n",
         "item"
     );
-    let faults = FaultKind::ALL.map(|kind| format!("  {kind:15}  {}\n", kind.describe()));
-    text.extend(faults);
+    for nemesis in &catalogue::ALL {
+        let catalogue::Nemesis { name, does, measured, .. } = nemesis;
+        text.extend([format!("  {name:18}  {does}\n{:22}effect: {measured}\n", "")]);
+    }
+    text += "Faults compose: kill-leader+delay strikes with both at once. `all` is every one in turn.\n";
     text
 }
 
 async fn run_all(arguments: RunArguments) -> Result<u8, Failure> {
-    let faults = parse_faults(&arguments.faults).map_err(Failure::with(UNUSABLE))?;
+    let faults = catalogue::faults(&arguments.faults).map_err(Failure::unusable)?;
     let seconds_min = seconds_min(faults.len());
     if arguments.seconds < seconds_min {
         return Err(Failure::unusable(format!(
@@ -173,16 +179,9 @@ fn text(seed: u64, plan: &Plan, outcome: &Outcome) -> String {
     )
 }
 
-fn parse_faults(text: &str) -> anyhow::Result<Vec<FaultKind>> {
-    if text == "none" {
-        return Ok(Vec::new());
-    }
-    text.split(',').map(|name| name.trim().parse().map_err(anyhow::Error::msg)).collect()
-}
-
 fn plan(
     arguments: &RunArguments,
-    faults: &[FaultKind],
+    faults: &[Fault],
     seed: u64,
     server: PathBuf,
     directory: PathBuf,

@@ -9,11 +9,12 @@ use clap::Parser;
 use jepsen_harness::binaries::{MODEL, results_directory};
 use jepsen_harness::command::{self, Failure, UNUSABLE, VOID};
 use jepsen_harness::models::{self, CheckedModel, CheckedMutant, MutantFile};
+use jepsen_harness::nemesis::Fault;
+use jepsen_harness::nemesis::catalogue;
 use jepsen_harness::output;
 use jepsen_harness::progress::Progress;
 use jepsen_harness::report::{self, Report};
 use jepsen_harness::run::{Outcome, Plan, run};
-use jepsen_harness::schedule::FaultKind;
 use jepsen_harness::verdict::{Row, Verdict, junit, overall, table};
 use jepsen_harness::workload::Load;
 use serde_json::{Value, json};
@@ -140,13 +141,7 @@ async fn clean(
             findings.diagrams.push((headline, drawing));
         }
     }
-    let faults = [
-        FaultKind::Kill,
-        FaultKind::Pause,
-        FaultKind::Isolate,
-        FaultKind::IsolateLeader,
-        FaultKind::KillAll,
-    ];
+    let faults = faults("kill,pause,isolate,isolate-leader,kill-all");
     let plan = plan(arguments, arguments.seed, server, out, &faults);
     match run(&plan, &|text| progress.say(text)).await {
         Ok(outcome) => {
@@ -183,7 +178,7 @@ async fn mutated(
     progress.say("building the node with the mutant planted");
     let server = models::build_mutant(model, name).await.map_err(Failure::with(VOID))?;
     // A leader that does not know that it is none is where such bugs show.
-    let faults = [FaultKind::IsolateLeader, FaultKind::PauseLeader];
+    let faults = faults("isolate-leader,pause-leader");
     for seed in arguments.seed..=command::last_seed(arguments.seed, MUTANT_ATTEMPTS)? {
         let plan = plan(arguments, seed, &server, out, &faults);
         let outcome = run(&plan, &|text| progress.say(text)).await.map_err(Failure::with(VOID))?;
@@ -203,6 +198,11 @@ async fn mutated(
     Ok(())
 }
 
+/// Faults of the catalogue.
+fn faults(names: &str) -> Vec<Fault> {
+    catalogue::faults(names).expect("these are in the catalogue")
+}
+
 /// The exit code for a mutant, and a clear line about it.
 fn caught(name: &str, findings: &Findings) -> u8 {
     let missed: Vec<&str> = findings
@@ -219,7 +219,7 @@ fn caught(name: &str, findings: &Findings) -> u8 {
     Verdict::Void.exit_code()
 }
 
-fn plan(arguments: &Arguments, seed: u64, server: &Path, out: &Path, faults: &[FaultKind]) -> Plan {
+fn plan(arguments: &Arguments, seed: u64, server: &Path, out: &Path, faults: &[Fault]) -> Plan {
     let faults_min = arguments.seconds / SECONDS_PER_FAULT;
     Plan {
         server: server.to_owned(),

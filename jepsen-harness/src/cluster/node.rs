@@ -180,6 +180,19 @@ impl Node {
         self.signal(Signal::CONT)
     }
 
+    /// Asks the process to stop and waits until it has.
+    ///
+    /// # Errors
+    ///
+    /// If it does not run, does not stop in time, or ends with anything but exit code 0.
+    pub async fn stop(&mut self) -> Result<()> {
+        if self.process.is_none() {
+            bail!("node {} does not run", self.id);
+        }
+        self.terminate()?;
+        self.ended().await
+    }
+
     pub(super) fn terminate(&mut self) -> Result<()> {
         if self.process.is_some() { self.signal(Signal::TERM) } else { Ok(()) }
     }

@@ -174,7 +174,7 @@ fn name_places(time: &Time, faults: &[FaultReport]) -> Vec<(f64, f64)> {
 
 /// Kinds that share a colour.
 fn family(kind: &str) -> &'static str {
-    if kind.starts_with("kill") {
+    if ["kill", "restart", "rolling"].iter().any(|stem| kind.starts_with(stem)) {
         "kill"
     } else if kind.starts_with("pause") {
         "pause"
