@@ -41,9 +41,9 @@ pub(crate) const BODY_UNITS_MAX: usize = (256 << 20) / BODY_UNIT_LENGTH;
 /// buffers as large as the longest headers: 256 MiB.
 pub(crate) const CONNECTIONS_MAX: usize = 4096;
 
-/// Changes that wait in memory to be written into the tree: some 16,000 small items, which take 10 us
-/// each where all keys are far apart.
-pub(crate) const DELTA_BYTES_MAX: usize = 4 << 20;
+/// Changes in memory that are written into the tree together: some 120,000 small items. Up to four times
+/// as many collect while the ones before them are written, which bounds what they take of memory.
+pub(crate) const DELTA_BYTES_MAX: usize = 32 << 20;
 
 /// Replicas of one group.
 pub(crate) const REPLICAS_MAX: usize = 7;

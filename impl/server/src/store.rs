@@ -29,6 +29,9 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// The file of the tree.
+const TREE_NAME: &str = "tree.redb";
+
 /// What a node recorded about itself when its store was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -75,8 +78,8 @@ impl Store {
     }
 }
 
-/// The tree is written by the thread that serves requests: in portions that take a small part of an
-/// election timeout each, and with a cache that holds the upper levels of a large tree.
+/// The tree is written beside the requests, in large portions, which write each of its pages less often,
+/// and with a cache that holds the upper levels of a large tree.
 fn tree_options() -> TreeOptions {
     TreeOptions { delta_bytes_max: DELTA_BYTES_MAX, ..TreeOptions::default() }
 }
@@ -110,7 +113,7 @@ impl Directory<'_> {
     }
 
     fn tree(&self) -> PathBuf {
-        self.0.join("tree.redb")
+        self.0.join(TREE_NAME)
     }
 
     fn failed(&self, action: &str, error: impl Display) -> Failure {
@@ -127,7 +130,9 @@ impl Directory<'_> {
     }
 
     fn open_tree(&self) -> Result<Tables<TreeEngine>, Failure> {
-        let tree = TreeEngine::open(self.tree(), tree_options());
+        let disk = DirectoryDisk::open(self.0).map_err(|it| self.failed("open:", it))?;
+        let disk: Arc<dyn Disk> = Arc::new(disk);
+        let tree = TreeEngine::open_on(&disk, TREE_NAME, tree_options());
         let tree = tree.map_err(|error| {
             if let TreeError::Damaged { found } = error {
                 let advice = "the log is whole: move the file away and start again to rebuild it";
@@ -354,7 +359,7 @@ mod tests {
         let config = config(directory.path(), 0);
         drop(made(&config));
         remove(&config.data_dir.join("tree.redb"));
-        fs::write(config.data_dir.join("tree.unfinished"), [0; 5000]).unwrap();
+        fs::write(config.data_dir.join("tree.redb.unfinished"), [0; 5000]).unwrap();
         assert!(refused(&config, Start::First).to_string().contains("start without --bootstrap"));
         assert!(Store::open(&config, Start::Again).is_ok());
     }

@@ -8,13 +8,27 @@ use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 use redb::StorageBackend;
+use ringleader_storage::disk::{DirectoryDisk, Disk};
 use ringleader_storage::engine::{
-    Change, Engine, MemoryEngine, TreeEngine, TreeError, TreeOptions,
+    Change, Engine, Folding, MemoryEngine, TreeEngine, TreeError, TreeOptions,
 };
 
 /// So small that a few entries fold, in several transactions.
-const SMALL: TreeOptions =
-    TreeOptions { delta_bytes_max: 600, fold_keys_max: 3, cache_bytes: 1 << 20 };
+const SMALL: TreeOptions = TreeOptions {
+    delta_bytes_max: 600,
+    folding: Folding::Inline,
+    fold_keys_max: 3,
+    cache_bytes: 1 << 20,
+};
+
+/// The same on a thread of its own.
+const BESIDE: TreeOptions = TreeOptions { folding: Folding::Background, ..SMALL };
+
+/// The tree in a directory, which nobody else may have open.
+fn open_in(directory: &std::path::Path) -> Result<TreeEngine, TreeError> {
+    let disk: Arc<dyn Disk> = Arc::new(DirectoryDisk::open(directory).unwrap());
+    TreeEngine::open_on(&disk, "tree.redb", TreeOptions::default())
+}
 
 /// A device for redb that keeps apart what was written and what was synced.
 #[derive(Clone, Debug, Default)]
@@ -197,85 +211,96 @@ proptest! {
 
     #[test]
     fn a_tree_is_a_btree_map_also_after_power_losses(steps in prop::collection::vec(step(), 1..60)) {
-        let mut device = Device::default();
-        let mut engine = TreeEngine::open_with_backend(device.clone(), SMALL).unwrap();
-        let mut log = Log { entries: Vec::new() };
-        let mut oracle = MemoryEngine::new();
-        let mut checkpointed = 0;
-        device.take_syncs();
-        for step in steps {
-            match step {
-                Step::Apply(changes) => {
-                    let index = engine.applied() + 1;
-                    engine.apply(index, &changes).unwrap();
-                    oracle.apply(index, &changes).unwrap();
-                    log.entries.push(changes);
-                }
-                Step::Checkpoint => {
-                    checkpointed = engine.checkpoint().unwrap();
-                    prop_assert_eq!(checkpointed, engine.applied());
-                }
-                Step::Get(key) => {
-                    prop_assert_eq!(engine.get(&key).unwrap(), oracle.get(&key).unwrap());
-                }
-                Step::Scan(start, end, limit) => {
-                    let range = (borrowed(&start), borrowed(&end));
-                    prop_assert_eq!(contents(&engine, range, limit), contents(&oracle, range, limit));
-                    let mut back = contents(&oracle, range, usize::MAX);
-                    back.reverse();
-                    back.truncate(limit);
-                    prop_assert_eq!(contents_back(&engine, range, limit), &back[..]);
-                    prop_assert_eq!(contents_back(&oracle, range, limit), back);
-                }
-                Step::Reopen | Step::PowerLoss(_) => {
-                    if let Step::PowerLoss(kept) = step {
-                        device = device.after_power_loss(|page| kept >> (page % 64) & 1 == 1);
-                        drop(engine);
-                    } else {
-                        drop(engine);
-                    }
-                    engine = TreeEngine::open_with_backend(device.clone(), SMALL).unwrap();
-                    let applied = engine.applied();
-                    prop_assert!(applied >= checkpointed, "{applied} after {checkpointed}");
-                    prop_assert_eq!(everything(&engine), everything(&log.oracle(applied)));
-                    log.replay(&mut engine);
-                    device.take_syncs();
-                }
+        is_a_btree_map(SMALL, steps)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn a_tree_that_folds_beside_is_one_too(steps in prop::collection::vec(step(), 1..60)) {
+        is_a_btree_map(BESIDE, steps)?;
+    }
+}
+
+fn is_a_btree_map(options: TreeOptions, steps: Vec<Step>) -> Result<(), TestCaseError> {
+    let mut device = Device::default();
+    let mut engine = TreeEngine::open_with_backend(device.clone(), options).unwrap();
+    let mut log = Log { entries: Vec::new() };
+    let mut oracle = MemoryEngine::new();
+    let mut checkpointed = 0;
+    device.take_syncs();
+    for step in steps {
+        match step {
+            Step::Apply(changes) => {
+                let index = engine.applied() + 1;
+                engine.apply(index, &changes).unwrap();
+                oracle.apply(index, &changes).unwrap();
+                log.entries.push(changes);
             }
-            prop_assert_eq!(engine.applied(), oracle.applied());
-            // A power loss in the middle of that step.
-            for device in device.take_syncs() {
-                let engine = TreeEngine::open_with_backend(device, SMALL).unwrap();
-                prop_assert_eq!(everything(&engine), everything(&log.oracle(engine.applied())));
+            Step::Checkpoint => {
+                checkpointed = engine.checkpoint().unwrap();
+                prop_assert_eq!(checkpointed, engine.applied());
+            }
+            Step::Get(key) => {
+                prop_assert_eq!(engine.get(&key).unwrap(), oracle.get(&key).unwrap());
+            }
+            Step::Scan(start, end, limit) => {
+                let range = (borrowed(&start), borrowed(&end));
+                prop_assert_eq!(contents(&engine, range, limit), contents(&oracle, range, limit));
+                let mut back = contents(&oracle, range, usize::MAX);
+                back.reverse();
+                back.truncate(limit);
+                prop_assert_eq!(contents_back(&engine, range, limit), &back[..]);
+                prop_assert_eq!(contents_back(&oracle, range, limit), back);
+            }
+            Step::Reopen | Step::PowerLoss(_) => {
+                if let Step::PowerLoss(kept) = step {
+                    device = device.after_power_loss(|page| kept >> (page % 64) & 1 == 1);
+                    drop(engine);
+                } else {
+                    drop(engine);
+                }
+                engine = TreeEngine::open_with_backend(device.clone(), options).unwrap();
+                let applied = engine.applied();
+                prop_assert!(applied >= checkpointed, "{applied} after {checkpointed}");
+                prop_assert_eq!(everything(&engine), everything(&log.oracle(applied)));
+                log.replay(&mut engine);
+                device.take_syncs();
             }
         }
-        prop_assert_eq!(everything(&engine), everything(&oracle));
+        prop_assert_eq!(engine.applied(), oracle.applied());
+        // A power loss in the middle of that step.
+        for device in device.take_syncs() {
+            let engine = TreeEngine::open_with_backend(device, options).unwrap();
+            prop_assert_eq!(everything(&engine), everything(&log.oracle(engine.applied())));
+        }
     }
+    prop_assert_eq!(everything(&engine), everything(&oracle));
+    Ok(())
 }
 
 #[test]
 fn a_tree_file_keeps_its_checkpoint_and_refuses_old_entries() {
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("tree.redb");
     let put = |key: &[u8]| Change::Put { key: key.to_vec(), value: vec![1] };
     {
-        let mut engine = TreeEngine::open(&path, TreeOptions::default()).unwrap();
+        let mut engine = open_in(directory.path()).unwrap();
         assert_eq!(engine.applied(), 0);
         engine.apply(5, &[put(b"a"), put(b"b")]).unwrap();
         assert_eq!(engine.checkpoint().unwrap(), 5);
         engine.apply(6, &[put(b"c")]).unwrap();
-        assert_eq!(engine.checkpointed(), 5);
+        assert_eq!(engine.checkpointed().unwrap(), 5);
         assert_eq!(engine.get(b"c").unwrap(), Some(vec![1]));
     }
-    let mut engine = TreeEngine::open(&path, TreeOptions::default()).unwrap();
+    let mut engine = open_in(directory.path()).unwrap();
     assert_eq!(engine.applied(), 5, "entry 6 was only in memory: the log has it");
     assert_eq!(engine.get(b"c").unwrap(), None);
     let error = engine.apply(5, &[]).unwrap_err();
     assert_eq!(error.to_string(), "entry 5 is not above the last applied entry 5");
-    assert!(matches!(
-        TreeEngine::open(&path, TreeOptions::default()).unwrap_err(),
-        TreeError::Tree(_)
-    ));
+    let busy = DirectoryDisk::open(directory.path()).unwrap_err();
+    assert_eq!(busy.kind(), io::ErrorKind::ResourceBusy);
 }
 
 #[test]
@@ -283,7 +308,7 @@ fn no_tree_is_opened_from_other_bytes() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("tree.redb");
     std::fs::write(&path, vec![7; 100_000]).unwrap();
-    let error = TreeEngine::open(&path, TreeOptions::default()).unwrap_err();
+    let error = open_in(directory.path()).unwrap_err();
     assert!(matches!(&error, TreeError::Damaged { .. }), "{error}");
     let expected = "the tree is damaged: I/O error: Not a redb database: magic number mismatch";
     assert_eq!(error.to_string(), expected);
@@ -293,9 +318,9 @@ fn no_tree_is_opened_from_other_bytes() {
 fn a_tree_whose_making_was_interrupted_is_made_again() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("tree.redb");
-    let unfinished = directory.path().join("tree.unfinished");
+    let unfinished = directory.path().join("tree.redb.unfinished");
     std::fs::write(&unfinished, vec![0; 100_000]).unwrap();
-    assert_eq!(TreeEngine::open(&path, TreeOptions::default()).unwrap().applied(), 0);
+    assert_eq!(open_in(directory.path()).unwrap().applied(), 0);
     assert!(path.exists() && !unfinished.exists());
 }
 

@@ -11,10 +11,12 @@ use ringleader_item::{
     KeySchema, Operand, PackedItem, Path, Predicate, Put, Refusal, ReturnCapacity, ReturnOld, Step,
     TableDefinition, TableDescription, TableId, TableName,
 };
+use ringleader_storage::disk::{DirectoryDisk, Disk};
 use ringleader_storage::engine::{Engine, MemoryEngine, TreeEngine, TreeOptions};
 use ringleader_table::{Answer, Command, Found, Read, Tables, Written};
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::Arc;
 
 fn name(text: &str) -> TableName {
     TableName::new(text).unwrap()
@@ -227,8 +229,9 @@ fn a_key_that_does_not_fit_has_no_effect() {
 fn a_restart_continues_from_the_checkpoint() {
     let directory = tempfile::tempdir().unwrap();
     let open = || {
-        let path = directory.path().join("tree");
-        Tables::open(TreeEngine::open(path, TreeOptions::default()).unwrap()).unwrap()
+        let disk: Arc<dyn Disk> = Arc::new(DirectoryDisk::open(directory.path()).unwrap());
+        let tree = TreeEngine::open_on(&disk, "tree", TreeOptions::default()).unwrap();
+        Tables::open(tree).unwrap()
     };
     let log = [
         Command::CreateTable(table("orders", 7)),
