@@ -5,7 +5,7 @@ mod ports;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -41,6 +41,39 @@ pub enum Access {
     Links,
 }
 
+/// What a cluster is made of.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The program of the node.
+    pub server: PathBuf,
+    /// Where everything that the nodes write goes.
+    pub directory: PathBuf,
+    /// How clients reach the nodes.
+    pub access: Access,
+    /// Whether nodes can be told to have a wrong clock or a bad disk.
+    pub injection: Injection,
+    /// How a leader makes sure of itself before a strong read.
+    pub reads: Reads,
+}
+
+/// Whether nodes can be told to have faults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Injection {
+    /// They are started as anybody would.
+    Off,
+    /// Each is started with a file that says which faults it has: at first none.
+    On,
+}
+
+/// How a leader makes sure of itself before a strong read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// By its lease, which rests on the rates of clocks.
+    Lease,
+    /// By asking a majority each time.
+    ReadIndex,
+}
+
 /// A running cluster. Dropping it kills its processes.
 pub struct Cluster {
     nodes: Vec<Node>,
@@ -50,13 +83,12 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts three nodes of the program `server`, everything they write under `directory`, and
-    /// waits until they agree on a leader.
+    /// Starts three nodes and waits until they agree on a leader.
     ///
     /// # Errors
     ///
-    /// If `directory` is not writable, a node does not start, or no leader appears.
-    pub async fn start(server: &Path, directory: &Path, access: Access) -> Result<Self> {
+    /// If the directory is not writable, a node does not start, or no leader appears.
+    pub async fn start(setup: &Setup) -> Result<Self> {
         let addresses = ports::free(2 * NODES)?;
         let (apis, peers) = addresses.split_at(NODES);
         let links = Links::open(peers).await.context("cannot open a port for the links")?;
@@ -65,17 +97,17 @@ impl Cluster {
             // Where this node dials the others: its own links, which only it uses.
             let dial = |to: usize| links.get(id, to).map_or(peers[to], Link::address);
             let group: Vec<SocketAddr> = (0..NODES).map(dial).collect();
-            let node = Node::prepare(server, directory, id, apis[id], peers[id], &group)?;
+            let node = Node::prepare(setup, id, apis[id], peers[id], &group)?;
             nodes.push(node);
         }
-        let client_links = match access {
+        let client_links = match setup.access {
             Access::Direct => None,
             Access::Links => {
                 Some(Links::outside(apis).await.context("cannot open a port for clients")?)
             }
         };
         let mut cluster = Self { nodes, links, client_links };
-        cluster.start_stopped().await.context(NotANode(server.to_owned()))?;
+        cluster.start_stopped().await.context(NotANode(setup.server.clone()))?;
         cluster.leader(RECOVERY_MAX).await?;
         Ok(cluster)
     }
@@ -243,7 +275,8 @@ mod tests {
     use super::*;
 
     fn status(id: u64, term: u64, role: &str, leader: Option<u64>) -> Status {
-        Status { id, term, role: role.into(), leader, commit: 0, applied: 0, last: 0 }
+        let role = role.into();
+        Status { id, term, role, leader, commit: 0, applied: 0, last: 0, faults: None }
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! takes is measured too, and never coming back is a violation.
 
 pub mod catalogue;
+mod files;
+mod inject;
 mod strike;
 
 use anyhow::{Context, Result};

@@ -142,7 +142,9 @@ fn charts(outcome: &Outcome) -> Markup {
                 ("failed", "failed, certainly without effect"),
                 ("kill", "killed"),
                 ("pause", "paused"),
-                ("cut", "cut"),
+                ("cut", "cut or a bad link"),
+                ("clock", "clock"),
+                ("disk", "disk"),
             ]))
         }
     }

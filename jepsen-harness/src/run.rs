@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::cluster::{Access, Cluster, NODES, RECOVERY_MAX};
+use crate::cluster::{Access, Cluster, Injection, NODES, RECOVERY_MAX, Reads, Setup};
 use crate::generator::{Generator, Random};
 use crate::history::Line;
 use crate::judge::{Judgement, judge};
@@ -28,6 +28,8 @@ pub struct Plan {
     pub directory: PathBuf,
     /// How long the load lasts.
     pub load_time: Duration,
+    /// How a leader makes sure of itself before a strong read.
+    pub reads: Reads,
     /// Which faults strike.
     pub faults: Vec<Fault>,
     /// What everything random follows from.
@@ -81,9 +83,7 @@ pub async fn run(plan: &Plan, progress: &dyn Fn(&str)) -> Result<Outcome> {
     let recorder = Arc::new(recorder);
 
     progress("starting three nodes");
-    let clients = plan.faults.iter().any(Fault::concerns_clients);
-    let access = if clients { Access::Links } else { Access::Direct };
-    let mut cluster = Cluster::start(&plan.server, &plan.directory, access).await?;
+    let mut cluster = Cluster::start(&setup(plan)).await?;
     let apis = cluster.apis();
     let leader = cluster.leader(RECOVERY_MAX).await?;
     create_table(apis[leader]).await?;
@@ -119,6 +119,18 @@ pub async fn run(plan: &Plan, progress: &dyn Fn(&str)) -> Result<Outcome> {
         Judgement::Legal { .. } | Judgement::Undecided { .. } => None,
     };
     Ok(Outcome { rows, lines, faults, counts, counterexample, history })
+}
+
+/// The cluster that these faults need.
+fn setup(plan: &Plan) -> Setup {
+    let any = |test: fn(&Fault) -> bool| plan.faults.iter().any(test);
+    Setup {
+        server: plan.server.clone(),
+        directory: plan.directory.clone(),
+        access: if any(Fault::concerns_clients) { Access::Links } else { Access::Direct },
+        injection: if any(Fault::is_injected) { Injection::On } else { Injection::Off },
+        reads: plan.reads,
+    }
 }
 
 /// Makes the directory, and removes what an earlier run left in it: only what a run makes, because
@@ -291,6 +303,7 @@ mod tests {
             server: "ringleader".into(),
             directory: "out".into(),
             load_time: Duration::from_secs(8),
+            reads: Reads::Lease,
             faults_min: faults.len(),
             faults,
             seed: 1,

@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use jepsen_harness::binaries::{SERVER, find};
+use jepsen_harness::cluster::Reads;
 use jepsen_harness::nemesis::catalogue;
 use jepsen_harness::run::{Plan, run};
 use jepsen_harness::verdict::{Verdict, table};
@@ -27,6 +28,7 @@ async fn survives(names: &str, seed: u64) {
         server: NODE.clone(),
         directory: directory.path().to_owned(),
         load_time: Duration::from_secs(seconds),
+        reads: Reads::Lease,
         faults_min: faults.len(),
         faults,
         seed,

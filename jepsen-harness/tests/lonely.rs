@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jepsen_harness::cluster::Reads;
 use jepsen_harness::nemesis::catalogue;
 use jepsen_harness::run::{Plan, run};
 use jepsen_harness::verdict::Verdict;
@@ -25,6 +26,7 @@ fn plan(directory: PathBuf, faults: &str, seconds: u64) -> Plan {
         server: lonely(),
         directory,
         load_time: Duration::from_secs(seconds),
+        reads: Reads::Lease,
         faults_min: faults.len(),
         faults,
         seed: 1,

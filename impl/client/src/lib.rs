@@ -15,4 +15,4 @@ mod connection;
 
 pub use connection::Client;
 pub use outcome::{Outcome, Reason};
-pub use request::{Condition, Item, Status};
+pub use request::{Condition, InjectedFaults, Item, Status};

@@ -55,6 +55,29 @@ pub struct Status {
     pub applied: u64,
     /// The highest log index it holds.
     pub last: u64,
+    /// What injected faults did to it, if it was started to have any.
+    #[serde(default)]
+    pub faults: Option<InjectedFaults>,
+}
+
+/// What a node that was told to have faults says of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct InjectedFaults {
+    /// The version of the orders that is in force.
+    pub number: u64,
+    /// What the replica's clock shows.
+    pub clock_us: u64,
+    /// How far the time of day is off.
+    pub wall_offset_ms: i64,
+    /// Syncs that were delayed.
+    pub syncs_slowed: u64,
+    /// Writes that were refused for want of room.
+    pub writes_refused: u64,
+    /// Syncs that failed.
+    pub syncs_failed: u64,
+    /// Bytes that a power loss would take now.
+    pub unsynced_bytes: u64,
 }
 
 /// One operation and its body.

@@ -33,5 +33,6 @@ mod log_thread;
 mod requests;
 mod start;
 
+pub use clock::Skew;
 pub use handle::{Handle, Outcome, RefusedBecause};
 pub use start::{NodeError, Options, Running, start};

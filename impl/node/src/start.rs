@@ -1,6 +1,6 @@
 //! Putting a node together.
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Skew};
 use crate::driver::{Backlog, Driver, read_stored};
 use crate::handle::Handle;
 use crate::inbound::Inbound;
@@ -32,6 +32,8 @@ pub struct Options {
     pub peers: BTreeMap<ReplicaId, String>,
     /// Names this process among those of this node, and seeds the jitter of its timers: random.
     pub incarnation: u64,
+    /// Makes its clock wrong on purpose, for fault injection only.
+    pub skew: Option<Skew>,
 }
 
 /// Why a node did not start, or ended.
@@ -75,9 +77,9 @@ pub fn start<S: ReplicatedState + 'static>(
     state: S,
     listener: TcpListener,
 ) -> Result<(Handle, Running), NodeError> {
-    let Options { group, peers, incarnation: seed } = options;
+    let Options { group, peers, incarnation: seed, skew } = options;
     let (id, voters, incarnation) = (group.id, group.voters, Incarnation(seed));
-    let clock = Clock::start();
+    let clock = Clock::start(skew);
     let replica = Replica::recover(&group, state, recovered.records(), STREAM, clock.now())?;
     let (inputs, input_receiver) = mpsc::channel(INPUTS_MAX);
     let mut tasks = JoinSet::new();

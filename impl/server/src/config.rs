@@ -24,6 +24,7 @@ const FROM_ENVIRONMENT: &[&str] = &[
     "heartbeat_interval_ms",
     "region",
     "credentials",
+    "lease",
 ];
 
 /// Entries of one append. 64 puts of 1 KiB fill a loopback segment.
@@ -61,6 +62,10 @@ pub(crate) struct Config {
     /// everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) credentials: Option<PathBuf>,
+    /// Whether a confirmed leader answers strong reads alone for a while, which rests on the rates of
+    /// clocks. Otherwise a majority confirms it for each, and no clock matters.
+    #[serde(default = "lease")]
+    pub(crate) lease: bool,
     /// The whole group, this node included.
     pub(crate) replicas: Vec<Replica>,
 }
@@ -71,6 +76,10 @@ pub(crate) fn election_timeout_ms() -> u64 {
 
 pub(crate) fn heartbeat_interval_ms() -> u64 {
     50
+}
+
+pub(crate) fn lease() -> bool {
+    true
 }
 
 pub(crate) fn region() -> String {
@@ -220,7 +229,9 @@ impl Config {
             evidence: Some(Tick(evidence)),
             // An election has ended by then: a leader that is alone knows nothing better.
             quorum_timeout: Some(Tick(election * 2)),
-            lease: Some(Lease { span: Tick(election * 2 / 3), drift: CLOCK_DRIFT_MAX }),
+            lease: self
+                .lease
+                .then_some(Lease { span: Tick(election * 2 / 3), drift: CLOCK_DRIFT_MAX }),
         }
     }
 
@@ -308,7 +319,7 @@ mod tests {
         check(
             "id = 1\n        data",
             "id = 1\n        dat = 3\n        data",
-            "dat: unknown field: found `dat`, expected `one of `id`, `data_dir`, `api_address`, `peer_address`, `election_timeout_ms`, `heartbeat_interval_ms`, `region`, `credentials`, `replicas``",
+            "dat: unknown field: found `dat`, expected `one of `id`, `data_dir`, `api_address`, `peer_address`, `election_timeout_ms`, `heartbeat_interval_ms`, `region`, `credentials`, `lease`, `replicas``",
         );
         let slow = format!("heartbeat_interval_ms = 200\n{GOOD}");
         let expected = "election_timeout_ms: 300 is less than two heartbeats of 200 ms";

@@ -199,6 +199,7 @@ fn configurations(data: &Path, arguments: &Arguments, nodes: u8) -> Result<Vec<C
             heartbeat_interval_ms: crate::config::heartbeat_interval_ms(),
             region: arguments.region.clone(),
             credentials: credentials.clone(),
+            lease: true,
             replicas: replicas.clone(),
         };
         let path = config_path(data, id);

@@ -8,6 +8,7 @@ mod coding;
 pub(crate) mod credentials;
 pub(crate) mod signature;
 
+use crate::faults::Toll;
 use crate::limits::{
     BODY_DISCARDED_MAX, BODY_LENGTH_MAX, BODY_TIMEOUT, BODY_UNIT_LENGTH, BODY_UNITS_MAX,
     CONNECTIONS_MAX, DRAIN_MAX, HEADER_BYTES_MAX, HEADER_TIMEOUT,
@@ -29,7 +30,6 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use ringleader_api::{ApiError, ErrorKind, header};
-use ringleader_node::Handle;
 use ringleader_replica::Role;
 use serde::Serialize;
 use signature::Verifier;
@@ -123,6 +123,8 @@ struct StatusDocument {
     commit: u64,
     applied: u64,
     last: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    faults: Option<Toll>,
 }
 
 impl Server {
@@ -137,7 +139,7 @@ impl Server {
                 plain(StatusCode::OK, "text/plain", text)
             }
             (&Method::GET, "/ringleader/status") => {
-                plain(StatusCode::OK, "application/json", status_of(&self.service.node))
+                plain(StatusCode::OK, "application/json", status_of(&self.service))
             }
             _ => plain(StatusCode::NOT_FOUND, "text/plain", "not found".to_owned()),
         };
@@ -300,11 +302,11 @@ fn plain(status: StatusCode, content_type: &'static str, text: String) -> Respon
     response
 }
 
-fn status_of(node: &Handle) -> String {
-    let status = node.status();
+fn status_of(service: &Service) -> String {
+    let status = service.node.status();
     let document = StatusDocument {
         version: 1,
-        id: node.id().0,
+        id: service.node.id().0,
         term: status.term.0,
         role: match status.role {
             Role::Leader => "leader",
@@ -316,6 +318,7 @@ fn status_of(node: &Handle) -> String {
         commit: status.commit.0,
         applied: status.applied.0,
         last: status.last.0,
+        faults: service.faults.as_ref().map(|it| it.toll()),
     };
     serde_json::to_string(&document).expect("numbers and names are JSON")
 }

@@ -8,6 +8,7 @@
 mod config;
 mod dev;
 mod exit;
+mod faults;
 mod http;
 mod limits;
 mod random;

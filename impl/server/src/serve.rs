@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::exit::Failure;
+use crate::faults::Injected;
 use crate::http;
 use crate::random::Random;
 use crate::service::Service;
@@ -38,6 +39,10 @@ pub(crate) struct Arguments {
     /// Stop when standard input ends: when whoever started the node is gone.
     #[arg(long)]
     stop_with_stdin: bool,
+    /// Have the faults that this file says: a wrong clock, a bad disk. For tests of the database
+    /// only; the format is in the harness's README.
+    #[arg(long, value_name = "FILE", hide = true)]
+    inject_faults: Option<PathBuf>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -68,10 +73,15 @@ async fn serve(arguments: &Arguments, config: &Config) -> Result<(), Failure> {
     let api = bind("api_address", config.api_address).await?;
     let peers = bind("peer_address", config.peer_address).await?;
     let start = if arguments.bootstrap { Start::First } else { Start::Again };
-    let store = Store::open(config, start)?;
+    let faults = arguments.inject_faults.as_deref().map(Injected::start).transpose()?;
+    let store = Store::open(config, start, faults.as_deref())?;
     let random = Random::seeded();
-    let options =
-        Options { group: config.group(), peers: config.peers(), incarnation: random.next() };
+    let options = Options {
+        group: config.group(),
+        peers: config.peers(),
+        incarnation: random.next(),
+        skew: faults.as_ref().map(|it| it.skew.clone()),
+    };
     let in_storage = |error: ringleader_node::NodeError| {
         Failure::Storage(format!("storage {}: {error}", config.data_dir.display()))
     };
@@ -81,7 +91,7 @@ async fn serve(arguments: &Arguments, config: &Config) -> Result<(), Failure> {
     let verifier = config.verifier()?;
     let place = Place { region: config.region.clone(), ..Place::default() };
     let endpoint = config.api_address.to_string();
-    let service = Service { node: node.clone(), place, random, endpoint };
+    let service = Service { node: node.clone(), place, random, endpoint, faults };
     let (stop_serving, stopped_serving) = oneshot::channel::<Infallible>();
     let clients = http::run(api, service, verifier, async {
         let Err(_dropped) = stopped_serving.await;

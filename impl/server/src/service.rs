@@ -2,6 +2,7 @@
 
 mod batch;
 
+use crate::faults::{Injected, wall_offset_ms};
 use crate::random::Random;
 use crate::state::{CommandAnswer, ReadAnswer};
 use ringleader_api::answer::Written;
@@ -17,6 +18,7 @@ use ringleader_wire::limits::{ANSWER_LENGTH_MAX, COMMAND_LENGTH_MAX};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What answers requests: the node, and what a request may need beside it.
@@ -27,6 +29,8 @@ pub(crate) struct Service {
     pub(crate) random: Random,
     /// Where this node says that requests should go: host and port.
     pub(crate) endpoint: String,
+    /// What it was told to do wrong, if anything.
+    pub(crate) faults: Option<Arc<Injected>>,
 }
 
 /// What a read must have seen.
@@ -213,7 +217,8 @@ fn transaction(write: TransactWrite) -> Result<Command, ApiError> {
 /// The time, in milliseconds since 1970; a clock before that is taken for 1970.
 pub(crate) fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    let ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+    ms.saturating_add_signed(wall_offset_ms())
 }
 
 fn encoded<T: Serialize>(value: &T) -> Result<ringleader_wire::Command, ApiError> {

@@ -16,9 +16,10 @@
 
 use crate::config::Config;
 use crate::exit::Failure;
+use crate::faults::Injected;
 use crate::limits::DELTA_BYTES_MAX;
 use crate::state::TableState;
-use ringleader_storage::disk::{DirectoryDisk, Disk};
+use ringleader_storage::disk::{DirectoryDisk, Disk, FaultyDisk};
 use ringleader_storage::engine::{TreeEngine, TreeError, TreeOptions};
 use ringleader_storage::wal::{self, OpenError, Recovered, Wal};
 use ringleader_table::Tables;
@@ -60,7 +61,11 @@ pub(crate) struct Store {
 
 impl Store {
     /// Opens, or makes, the store of a node.
-    pub(crate) fn open(config: &Config, start: Start) -> Result<Self, Failure> {
+    pub(crate) fn open(
+        config: &Config,
+        start: Start,
+        faults: Option<&Injected>,
+    ) -> Result<Self, Failure> {
         let directory = Directory(&config.data_dir);
         let identity = Identity::of(config);
         if start == Start::First {
@@ -69,8 +74,8 @@ impl Store {
             directory.check_identity(&identity)?;
         }
         // First, because the log is locked by whoever has it open, and can build a damaged tree again.
-        let (wal, recovered) = directory.open_log(config.id)?;
-        let state = directory.open_tree()?;
+        let (wal, recovered) = directory.open_log(config.id, faults)?;
+        let state = directory.open_tree(faults)?;
         if let Some(cut) = &recovered.cut {
             tracing::info!(at = cut.at.0, found = %cut.found, "cut a torn write from the log");
         }
@@ -101,6 +106,14 @@ pub(crate) fn exists(data_dir: &Path) -> bool {
     Directory(data_dir).identity().exists()
 }
 
+/// The disk, with faults in front of it if there are to be any.
+fn with_faults(disk: Arc<dyn Disk>, faults: Option<&Injected>) -> Arc<dyn Disk> {
+    match faults {
+        None => disk,
+        Some(faults) => Arc::new(FaultyDisk::new(disk, faults.disk.clone())),
+    }
+}
+
 struct Directory<'a>(&'a Path);
 
 impl Directory<'_> {
@@ -125,13 +138,14 @@ impl Directory<'_> {
         Ok(Arc::new(disk.map_err(|it| self.failed("open log:", it))?))
     }
 
-    fn open_log(&self, owner: u8) -> Result<(Wal, Recovered), Failure> {
-        Wal::open(&self.disk()?, wal_options(owner)).map_err(|it| self.failed("log:", it))
+    fn open_log(&self, owner: u8, faults: Option<&Injected>) -> Result<(Wal, Recovered), Failure> {
+        let disk = with_faults(self.disk()?, faults);
+        Wal::open(&disk, wal_options(owner)).map_err(|it| self.failed("log:", it))
     }
 
-    fn open_tree(&self) -> Result<Tables<TreeEngine>, Failure> {
+    fn open_tree(&self, faults: Option<&Injected>) -> Result<Tables<TreeEngine>, Failure> {
         let disk = DirectoryDisk::open(self.0).map_err(|it| self.failed("open:", it))?;
-        let disk: Arc<dyn Disk> = Arc::new(disk);
+        let disk = with_faults(Arc::new(disk), faults);
         let tree = TreeEngine::open_on(&disk, TREE_NAME, tree_options());
         let tree = tree.map_err(|error| {
             if let TreeError::Damaged { found } = error {
@@ -262,12 +276,13 @@ mod tests {
             heartbeat_interval_ms: 50,
             region: "local".to_owned(),
             credentials: None,
+            lease: true,
             replicas: vec![replica(0), replica(1)],
         }
     }
 
     fn refused(config: &Config, start: Start) -> Failure {
-        Store::open(config, start).err().expect("this store must not open")
+        Store::open(config, start, None).err().expect("this store must not open")
     }
 
     #[test]
@@ -275,9 +290,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let config = config(directory.path(), 0);
         assert!(!exists(&config.data_dir));
-        drop(Store::open(&config, Start::First).map_err(|it| it.to_string()).unwrap());
+        drop(Store::open(&config, Start::First, None).map_err(|it| it.to_string()).unwrap());
         assert!(exists(&config.data_dir));
-        drop(Store::open(&config, Start::Again).map_err(|it| it.to_string()).unwrap());
+        drop(Store::open(&config, Start::Again, None).map_err(|it| it.to_string()).unwrap());
         let again = refused(&config, Start::First);
         assert!(matches!(&again, Failure::Configuration(_)), "{again}");
         assert!(again.to_string().contains("holds a store already"), "{again}");
@@ -294,7 +309,7 @@ mod tests {
     }
 
     fn made(config: &Config) -> Store {
-        Store::open(config, Start::First).map_err(|it| it.to_string()).unwrap()
+        Store::open(config, Start::First, None).map_err(|it| it.to_string()).unwrap()
     }
 
     fn remove(path: &Path) {
@@ -349,7 +364,7 @@ mod tests {
             let unmade = refused(&config, Start::Again).to_string();
             assert!(unmade.contains("--bootstrap"), "{step}: {unmade}");
             drop(made(&config));
-            assert!(Store::open(&config, Start::Again).is_ok(), "{step}");
+            assert!(Store::open(&config, Start::Again, None).is_ok(), "{step}");
         }
     }
 
@@ -361,7 +376,7 @@ mod tests {
         remove(&config.data_dir.join("tree.redb"));
         fs::write(config.data_dir.join("tree.redb.unfinished"), [0; 5000]).unwrap();
         assert!(refused(&config, Start::First).to_string().contains("start without --bootstrap"));
-        assert!(Store::open(&config, Start::Again).is_ok());
+        assert!(Store::open(&config, Start::Again, None).is_ok());
     }
 
     #[test]
@@ -378,23 +393,23 @@ mod tests {
         assert!(text.contains(": tree.redb is damaged: ") && text.ends_with(expected), "{text}");
         assert!(!text.contains('\n'), "{text}");
         fs::rename(&tree, config.data_dir.join("tree.damaged")).unwrap();
-        assert!(Store::open(&config, Start::Again).is_ok());
+        assert!(Store::open(&config, Start::Again, None).is_ok());
     }
 
     #[test]
     fn a_tree_that_is_lost_is_built_again_from_the_log() {
         let directory = tempfile::tempdir().unwrap();
         let config = config(directory.path(), 0);
-        drop(Store::open(&config, Start::First).map_err(|it| it.to_string()).unwrap());
+        drop(Store::open(&config, Start::First, None).map_err(|it| it.to_string()).unwrap());
         fs::remove_file(config.data_dir.join("tree.redb")).unwrap();
-        assert!(Store::open(&config, Start::Again).is_ok());
+        assert!(Store::open(&config, Start::Again, None).is_ok());
     }
 
     #[test]
     fn the_store_of_another_replica_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         drop(
-            Store::open(&config(directory.path(), 0), Start::First)
+            Store::open(&config(directory.path(), 0), Start::First, None)
                 .map_err(|it| it.to_string())
                 .unwrap(),
         );
@@ -409,7 +424,8 @@ mod tests {
     fn a_damaged_log_is_named_with_its_place() {
         let directory = tempfile::tempdir().unwrap();
         let config = config(directory.path(), 0);
-        let mut store = Store::open(&config, Start::First).map_err(|it| it.to_string()).unwrap();
+        let mut store =
+            Store::open(&config, Start::First, None).map_err(|it| it.to_string()).unwrap();
         for _ in 0..3 {
             store.wal.append(0, b"a record of some length");
             store.wal.commit().unwrap();

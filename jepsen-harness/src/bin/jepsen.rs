@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jepsen_harness::binaries::results_directory;
-use jepsen_harness::cluster::NotANode;
+use jepsen_harness::cluster::{NotANode, Reads};
 use jepsen_harness::command::{self, Failure, UNUSABLE, VOID};
 use jepsen_harness::nemesis::{Fault, catalogue};
+use jepsen_harness::output;
 use jepsen_harness::progress::Progress;
 use jepsen_harness::report::{self, Report};
 use jepsen_harness::run::{Outcome, Plan, run};
@@ -48,6 +49,15 @@ enum WorkloadName {
     Item,
 }
 
+/// What a run is to come to.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Expected {
+    /// Every promise holds.
+    Holds,
+    /// The history is convicted: exit code 0 then, and 1 if it is not.
+    Violation,
+}
+
 #[derive(Args)]
 struct RunArguments {
     /// What the clients do.
@@ -84,6 +94,12 @@ struct RunArguments {
     /// How long a client waits for an answer.
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..))]
     timeout_ms: u64,
+    /// Strong reads ask a majority each time, and rest on no clock.
+    #[arg(long)]
+    read_index: bool,
+    /// What the run is to come to; a violation is expected where faults go beyond what is promised.
+    #[arg(long, value_enum, default_value_t = Expected::Holds)]
+    expect: Expected,
     /// A node to run instead of this workspace's.
     #[arg(long)]
     server: Option<PathBuf>,
@@ -111,7 +127,7 @@ fn list() -> String {
         let catalogue::Nemesis { name, does, measured, .. } = nemesis;
         text.extend([format!("  {name:18}  {does}\n{:22}effect: {measured}\n", "")]);
     }
-    text += "Faults compose: kill-leader+delay strikes with both at once. `all` is every one in turn.\n";
+    text += "Faults compose: kill-leader+delay strikes with both at once. `all` is every one in turn\nthat stays within what is promised; beyond it, with leases, are: stopping-clock-leader, clock-jump.\n";
     text
 }
 
@@ -164,7 +180,17 @@ async fn run_all(arguments: RunArguments) -> Result<u8, Failure> {
         let sum = format!("{} runs: {verdict}\n", arguments.repeat);
         command::print(&sum, verdict.exit_code())?;
     }
-    Ok(verdict.exit_code())
+    Ok(match arguments.expect {
+        Expected::Holds => verdict.exit_code(),
+        Expected::Violation => match verdict {
+            Verdict::Violated => Verdict::Holds.exit_code(),
+            Verdict::Holds => {
+                output::tell("the faults were expected to break a promise, and none was broken");
+                Verdict::Violated.exit_code()
+            }
+            Verdict::Void => Verdict::Void.exit_code(),
+        },
+    })
 }
 
 /// What one run came to, for people.
@@ -190,6 +216,7 @@ fn plan(
         server,
         directory,
         load_time: Duration::from_secs(arguments.seconds),
+        reads: if arguments.read_index { Reads::ReadIndex } else { Reads::Lease },
         faults: faults.to_vec(),
         seed,
         load: Load {
@@ -208,7 +235,7 @@ fn plan(
 fn write_report(arguments: &RunArguments, plan: &Plan, outcome: &Outcome) -> anyhow::Result<()> {
     let command = format!(
         "cargo jepsen run --workload item --faults {} --seconds {} --seed {} --clients {} --keys {} \
-         --rate {} --operations-per-key {} --timeout-ms {}",
+         --rate {} --operations-per-key {} --timeout-ms {}{}",
         arguments.faults,
         arguments.seconds,
         plan.seed,
@@ -216,7 +243,8 @@ fn write_report(arguments: &RunArguments, plan: &Plan, outcome: &Outcome) -> any
         arguments.keys,
         arguments.rate,
         arguments.operations_per_key,
-        arguments.timeout_ms
+        arguments.timeout_ms,
+        if arguments.read_index { " --read-index" } else { "" }
     );
     let diagrams: Vec<_> = outcome
         .counterexample

@@ -16,10 +16,12 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
-use super::status_of;
+use super::{Injection, Reads, Setup, status_of};
 
 /// How long a node may take from its start to its ready line: it reads its log back.
 const START_MAX: Duration = Duration::from_secs(20);
+/// Exit code of a node whose storage failed or does not hold what it must.
+const STORAGE_FAILED: i32 = 4;
 /// How long a node may take to stop when asked.
 const STOP_MAX: Duration = Duration::from_secs(5);
 /// How long a node may take to tell its status before it counts as not answering.
@@ -32,6 +34,9 @@ pub struct Node {
     config: PathBuf,
     log: PathBuf,
     api: SocketAddr,
+    data: PathBuf,
+    /// The file with its orders and how many there were, if it can be given any.
+    orders: Option<(PathBuf, u64)>,
     /// Whether it was ever started. Only the first start makes a store: a node that lost its own
     /// must not come back as if it had promised nothing.
     born: bool,
@@ -47,20 +52,27 @@ impl Node {
     ///
     /// If the files cannot be written.
     pub(super) fn prepare(
-        server: &Path,
-        directory: &Path,
+        setup: &Setup,
         id: usize,
         api: SocketAddr,
         peer: SocketAddr,
         group: &[SocketAddr],
     ) -> Result<Self> {
+        let directory = &setup.directory;
         let data = directory.join(format!("data-{id}"));
         let config = directory.join(format!("node-{id}.toml"));
         let log = directory.join(format!("node-{id}.log"));
-        let text = configuration(id, &data, api, peer, group);
+        let text = configuration(id, &data, api, peer, group, setup.reads);
         fs::write(&config, text).with_context(|| format!("cannot write {}", config.display()))?;
-        let server = server.to_owned();
-        Ok(Self { id, server, config, log, api, born: false, process: None, starting: None })
+        let server = setup.server.clone();
+        let (born, process, starting) = (false, None, None);
+        let mut node =
+            Self { id, server, config, log, api, data, orders: None, born, process, starting };
+        if setup.injection == Injection::On {
+            node.orders = Some((directory.join(format!("node-{id}.faults")), 0));
+            node.write_orders("")?;
+        }
+        Ok(node)
     }
 
     /// Where its clients connect.
@@ -73,6 +85,31 @@ impl Node {
     #[must_use]
     pub fn log(&self) -> &Path {
         &self.log
+    }
+
+    /// Where its log and tree are.
+    #[must_use]
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Tells it which faults to have from now on, in the sections of its file; none without. Returns
+    /// the number by which its status says that they are in force.
+    ///
+    /// # Errors
+    ///
+    /// If it was not started to have any, or the file cannot be written.
+    pub fn write_orders(&mut self, sections: &str) -> Result<u64> {
+        let Some((path, number)) = &mut self.orders else {
+            bail!("node {} was not started with a file of faults", self.id);
+        };
+        *number += 1;
+        let next = path.with_extension("next");
+        let written = fs::write(&next, format!("number = {number}\n{sections}"));
+        written
+            .and_then(|()| fs::rename(&next, &*path))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(*number)
     }
 
     /// Whether its process was started and not killed since.
@@ -93,6 +130,9 @@ impl Node {
         writeln!(log, "--- node {} starts", self.id)?;
         let mut command = Command::new(&self.server);
         command.arg("serve").arg("--config").arg(&self.config);
+        if let Some((orders, _)) = &self.orders {
+            command.arg("--inject-faults").arg(orders);
+        }
         if !self.born {
             command.arg("--bootstrap");
         }
@@ -160,6 +200,36 @@ impl Node {
             bail!("node {} was not killed: it had ended by itself, {status}", self.id);
         }
         Ok(())
+    }
+
+    /// Waits until the process has ended by itself because its storage failed: exit code 4. False if
+    /// it still runs after `patience`.
+    ///
+    /// # Errors
+    ///
+    /// If it did not run or ended otherwise.
+    pub async fn storage_failed(&mut self, patience: Duration) -> Result<bool> {
+        let Ok(status) = timeout(patience, self.wait()).await else { return Ok(false) };
+        let status = status?;
+        self.process = None;
+        if status.code() != Some(STORAGE_FAILED) {
+            bail!("node {} ended with {status}, and not because of its storage", self.id);
+        }
+        Ok(true)
+    }
+
+    /// Starts a process that does not run. Says why if it refuses because of what its disk holds.
+    ///
+    /// # Errors
+    ///
+    /// If it neither starts nor refuses for that reason.
+    pub async fn start_or_refuse(&mut self) -> Result<Option<String>> {
+        self.spawn()?;
+        let Err(error) = self.ready().await else { return Ok(None) };
+        if self.storage_failed(STOP_MAX).await? {
+            return Ok(Some(self.last_words()));
+        }
+        Err(error)
     }
 
     /// Stops the process where it stands.
@@ -248,12 +318,16 @@ fn configuration(
     api: SocketAddr,
     peer: SocketAddr,
     group: &[SocketAddr],
+    reads: Reads,
 ) -> String {
     // A path is data: quoted as TOML wants it.
     let data = toml::Value::from(data.to_string_lossy().into_owned());
     let mut text = format!(
         "id = {id}\ndata_dir = {data}\napi_address = \"{api}\"\npeer_address = \"{peer}\"\n"
     );
+    if reads == Reads::ReadIndex {
+        text.push_str("lease = false\n");
+    }
     for (replica, address) in group.iter().enumerate() {
         write!(text, "[[replicas]]\nid = {replica}\naddress = \"{address}\"\n")
             .expect("a string takes everything");
@@ -268,9 +342,12 @@ mod tests {
     #[test]
     fn the_configuration_is_the_agreed_one() {
         let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        let text = configuration(1, Path::new("a \"b\""), at(8001), at(7001), &[at(5), at(7001)]);
+        let group = [at(5), at(7001)];
+        let data = Path::new("a \"b\"");
+        let text = configuration(1, data, at(8001), at(7001), &group, Reads::ReadIndex);
         let table: toml::Table = toml::from_str(&text).unwrap();
         assert_eq!(table["id"].as_integer(), Some(1));
+        assert_eq!(table["lease"].as_bool(), Some(false));
         assert_eq!(table["data_dir"].as_str(), Some("a \"b\""));
         assert_eq!(table["api_address"].as_str(), Some("127.0.0.1:8001"));
         assert_eq!(table["peer_address"].as_str(), Some("127.0.0.1:7001"));

@@ -21,6 +21,34 @@ pub struct Nemesis {
     pub measured: &'static str,
 }
 
+impl Nemesis {
+    fn is_beyond(&self) -> bool {
+        match self.harm {
+            Harm::Injected(Order::ClockRate(ppm)) => ppm.abs() > 100_000,
+            Harm::Injected(Order::ClockJump(_)) => true,
+            Harm::Injected(_)
+            | Harm::Kill
+            | Harm::Restart
+            | Harm::RestartEach
+            | Harm::Pause
+            | Harm::Links(..)
+            | Harm::Clients(_)
+            | Harm::Files(_) => false,
+        }
+    }
+
+    /// Whether it ends processes and starts them again.
+    fn stops(&self) -> bool {
+        match self.harm {
+            Harm::Kill | Harm::Restart | Harm::RestartEach | Harm::Pause | Harm::Files(_) => true,
+            Harm::Injected(order) => {
+                matches!(order, Order::FullDisk | Order::FailingSync | Order::PowerLoss)
+            }
+            Harm::Links(..) | Harm::Clients(_) => false,
+        }
+    }
+}
+
 /// Whom a nemesis hits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Victim {
@@ -49,6 +77,42 @@ pub enum Harm {
     Links(Reach, Condition),
     /// A condition on the way from the clients to the victims.
     Clients(Condition),
+    /// What the node itself does wrong when told to.
+    Injected(Order),
+    /// Bytes on its disk change while it is down.
+    Files(Damage),
+}
+
+/// What a node is told to do wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Its clock gains so many millionths.
+    ClockRate(i32),
+    /// Its clock jumps ahead by so many milliseconds.
+    ClockJump(u64),
+    /// Its time of day is off by so many milliseconds.
+    WallOffset(i64),
+    /// Each sync takes so many milliseconds longer.
+    SlowDisk(u64),
+    /// There is no room for any write.
+    FullDisk,
+    /// Every sync fails.
+    FailingSync,
+    /// What no sync covered is gone when the process is killed, and it is.
+    PowerLoss,
+}
+
+/// How bytes on a disk change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// One bit in the middle of the log.
+    FlipLog,
+    /// The second half of what is in the log.
+    CutLog,
+    /// The last block that was written to the log.
+    TearLog,
+    /// One bit of the tree.
+    FlipTree,
 }
 
 /// Which links between nodes a nemesis hits.
@@ -99,7 +163,7 @@ const DIED: &str = "died of signal 9 and did not answer";
 const CLOSED: &str = "connections closed or refused, and nothing carried";
 
 /// Every nemesis, in the order of the documentation.
-pub const ALL: [Nemesis; 25] = [
+pub const ALL: [Nemesis; 39] = [
     Nemesis {
         name: "kill",
         victim: Victim::One,
@@ -275,6 +339,104 @@ pub const ALL: [Nemesis; 25] = [
         does: "one node's links carry at most 48 KiB/s each",
         measured: "frames that waited for the line",
     },
+    Nemesis {
+        name: "slow-clock",
+        victim: Victim::One,
+        harm: Harm::Injected(Order::ClockRate(-80_000)),
+        does: "one node's clock loses 8 %: within the tenth that leases allow for",
+        measured: "the rate of the clock, from outside",
+    },
+    Nemesis {
+        name: "fast-clock",
+        victim: Victim::One,
+        harm: Harm::Injected(Order::ClockRate(80_000)),
+        does: "one node's clock gains 8 %: within the tenth that leases allow for",
+        measured: "the rate of the clock, from outside",
+    },
+    Nemesis {
+        name: "wall-clock",
+        victim: Victim::One,
+        harm: Harm::Injected(Order::WallOffset(-3_600_000)),
+        does: "one node's time of day is an hour behind",
+        measured: "the node says so",
+    },
+    Nemesis {
+        name: "stopping-clock-leader",
+        victim: Victim::Leader,
+        harm: Harm::Injected(Order::ClockRate(-990_000)),
+        does: "the leader's clock all but stops: beyond what leases allow for",
+        measured: "the rate of the clock, from outside",
+    },
+    Nemesis {
+        name: "clock-jump",
+        victim: Victim::Follower,
+        harm: Harm::Injected(Order::ClockJump(10_000)),
+        does: "a follower's clock jumps ahead by 10 s: beyond what leases allow for",
+        measured: "how far the clock came, from outside",
+    },
+    Nemesis {
+        name: "slow-disk",
+        victim: Victim::One,
+        harm: Harm::Injected(Order::SlowDisk(30)),
+        does: "each sync of one node takes 30 ms longer",
+        measured: "syncs delayed",
+    },
+    Nemesis {
+        name: "slow-disk-leader",
+        victim: Victim::Leader,
+        harm: Harm::Injected(Order::SlowDisk(30)),
+        does: "each sync of the leader takes 30 ms longer",
+        measured: "syncs delayed",
+    },
+    Nemesis {
+        name: "full-disk",
+        victim: Victim::One,
+        harm: Harm::Injected(Order::FullDisk),
+        does: "one node's disk has no room for any write, then it has",
+        measured: "ended with exit code 4",
+    },
+    Nemesis {
+        name: "failing-sync-leader",
+        victim: Victim::Leader,
+        harm: Harm::Injected(Order::FailingSync),
+        does: "a sync of the leader fails",
+        measured: "ended with exit code 4",
+    },
+    Nemesis {
+        name: "power-loss",
+        victim: Victim::All,
+        harm: Harm::Injected(Order::PowerLoss),
+        does: "all nodes lose what no sync covered: kept in memory, and killed",
+        measured: DIED,
+    },
+    Nemesis {
+        name: "flip-log",
+        victim: Victim::One,
+        harm: Harm::Files(Damage::FlipLog),
+        does: "a bit flips in one node's log while it is down; mended later",
+        measured: "the node refuses to start, with exit code 4",
+    },
+    Nemesis {
+        name: "cut-log",
+        victim: Victim::One,
+        harm: Harm::Files(Damage::CutLog),
+        does: "one node's log loses its second half while it is down; mended later",
+        measured: "the node refuses to start, with exit code 4",
+    },
+    Nemesis {
+        name: "tear-log",
+        victim: Victim::One,
+        harm: Harm::Files(Damage::TearLog),
+        does: "one node's log loses the last block that was synced, which the others hold",
+        measured: "bytes lost, and the node starts without them",
+    },
+    Nemesis {
+        name: "flip-tree",
+        victim: Victim::One,
+        harm: Harm::Files(Damage::FlipTree),
+        does: "a bit flips in one node's tree while it is down; mended later",
+        measured: "the node refuses to start, with exit code 4",
+    },
 ];
 
 /// The nemesis of this name.
@@ -298,6 +460,19 @@ impl Fault {
     #[must_use]
     pub fn concerns_clients(&self) -> bool {
         self.0.iter().any(|nemesis| matches!(nemesis.harm, Harm::Clients(_)))
+    }
+
+    /// Whether the nodes themselves have to do something wrong.
+    #[must_use]
+    pub fn is_injected(&self) -> bool {
+        self.0.iter().any(|nemesis| matches!(nemesis.harm, Harm::Injected(_)))
+    }
+
+    /// Whether it goes beyond what the clocks of a cluster with leases may do: stale reads are then
+    /// to be expected, and without leases none.
+    #[must_use]
+    pub fn is_beyond(&self) -> bool {
+        self.0.iter().any(|nemesis| nemesis.is_beyond())
     }
 }
 
@@ -324,18 +499,21 @@ impl FromStr for Fault {
             }
             parts.push(nemesis);
         }
-        let process = |nemesis: &&&Nemesis| {
-            matches!(nemesis.harm, Harm::Kill | Harm::Restart | Harm::RestartEach | Harm::Pause)
-        };
-        let stopping: Vec<_> = parts.iter().filter(process).collect();
+        let stopping: Vec<_> = parts.iter().filter(|nemesis| nemesis.stops()).collect();
         if stopping.len() > 1 && stopping.iter().any(|nemesis| nemesis.victim == Victim::All) {
             return Err(format!("the fault {text} stops all nodes and then some of them again"));
+        }
+        // The others must hold what a damaged disk loses, and nobody may fail beside it.
+        let damages = |nemesis: &&Nemesis| matches!(nemesis.harm, Harm::Files(_));
+        if parts.len() > 1 && parts.iter().any(damages) {
+            return Err(format!("the fault {text} damages a disk, which it may only do alone"));
         }
         Ok(Self(parts))
     }
 }
 
-/// Reads a list of faults, separated by commas; `none` is the empty one.
+/// Reads a list of faults, separated by commas; `none` is the empty one, `all` each nemesis that does
+/// not go beyond what is promised.
 ///
 /// # Errors
 ///
@@ -345,7 +523,8 @@ pub fn faults(text: &str) -> Result<Vec<Fault>, String> {
         return Ok(Vec::new());
     }
     if text == "all" {
-        return Ok(ALL.iter().map(|nemesis| Fault(vec![nemesis])).collect());
+        let promised = ALL.iter().filter(|nemesis| !nemesis.is_beyond());
+        return Ok(promised.map(|nemesis| Fault(vec![nemesis])).collect());
     }
     text.split(',').map(str::parse).collect()
 }
@@ -365,6 +544,7 @@ mod tests {
         for (text, complaint) in [
             ("flood", "no fault is called \"flood\"; there are kill, "),
             ("kill+kill", "names kill twice"),
+            ("flip-log+delay", "damages a disk, which it may only do alone"),
             ("kill-all+pause", "stops all nodes and then some of them again"),
         ] {
             let error = text.parse::<Fault>().unwrap_err();
@@ -379,7 +559,8 @@ mod tests {
         assert_eq!(faults[1].parts().len(), 1);
         assert!(!faults[0].concerns_clients());
         assert_eq!(super::faults("none"), Ok(Vec::new()));
-        assert_eq!(super::faults("all").unwrap().len(), ALL.len());
+        assert_eq!(super::faults("all").unwrap().len(), ALL.len() - 2);
+        assert!(super::faults("pause-leader+clock-jump").unwrap()[0].is_beyond());
     }
 
     #[test]

@@ -4,6 +4,8 @@ use anyhow::{Context, Result};
 
 use super::Effect;
 use super::catalogue::{Harm, Nemesis, Reach, Victim};
+use super::files::{self, Damaged};
+use super::inject::{self, Injected};
 use crate::cluster::{Cluster, RECOVERY_MAX};
 use crate::proxy::{Condition, Imposed, Traffic};
 
@@ -17,6 +19,10 @@ pub(super) enum Held {
     Links(Imposed, Condition),
     /// A condition holds between clients and nodes.
     Clients(Imposed, Condition),
+    /// Nodes do what they were told to do wrong.
+    Injected(Injected),
+    /// A node is down, and its disk is not what it was.
+    Files(Damaged),
     /// It was over at once.
     Done(Effect),
 }
@@ -92,6 +98,11 @@ pub(super) async fn begin(
             let chosen = |_from, to| Reach::To.hits(victim, to, to, nodes);
             Ok(Held::Clients(links.impose(condition, chosen), condition))
         }
+        Harm::Injected(order) => inject::begin(order, cluster, victims).await.map(Held::Injected),
+        Harm::Files(damage) => {
+            let victim = victim.context("a disk is damaged on one node only")?;
+            files::begin(damage, cluster.node(victim), victim).await.map(Held::Files)
+        }
     }
 }
 
@@ -122,6 +133,8 @@ pub(super) async fn end(held: Held, cluster: &mut Cluster) -> Result<Effect> {
             links.lift(&imposed);
             Ok(effect_of(condition, traffic))
         }
+        Held::Injected(injected) => inject::end(injected, cluster).await,
+        Held::Files(damaged) => files::end(damaged, cluster).await,
         Held::Done(effect) => Ok(effect),
     }
 }

@@ -178,6 +178,10 @@ fn family(kind: &str) -> &'static str {
         "kill"
     } else if kind.starts_with("pause") {
         "pause"
+    } else if kind.contains("clock") {
+        "clock"
+    } else if ["disk", "sync", "log", "tree", "power"].iter().any(|part| kind.contains(part)) {
+        "disk"
     } else {
         "cut"
     }

@@ -116,7 +116,7 @@ impl Group {
         let (wal, recovered) = Wal::open_or_create(&self.disks[&id], options).unwrap();
         let peers = self.addresses.clone();
         let incarnation = u64::from(id.0) + 100;
-        let options = Options { group: self.config(id), peers, incarnation };
+        let options = Options { group: self.config(id), peers, incarnation, skew: None };
         let (handle, running): (_, Running) =
             ringleader_node::start(options, wal, &recovered, List::default(), listener).unwrap();
         let running = tokio::task::spawn_local(running);

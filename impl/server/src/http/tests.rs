@@ -37,16 +37,18 @@ async fn start(directory: &std::path::Path, verifier: Option<Verifier>) -> Socke
         heartbeat_interval_ms: 5,
         region: "local".to_owned(),
         credentials: None,
+        lease: true,
         replicas: vec![Replica { id: 0, address: any.to_owned() }],
     };
-    let store = Store::open(&config, Start::First).map_err(|it| it.to_string()).unwrap();
-    let options = Options { group: config.group(), peers: config.peers(), incarnation: 1 };
+    let store = Store::open(&config, Start::First, None).map_err(|it| it.to_string()).unwrap();
+    let options =
+        Options { group: config.group(), peers: config.peers(), incarnation: 1, skew: None };
     let (node, running) =
         ringleader_node::start(options, store.wal, &store.recovered, store.state, peers).unwrap();
     tokio::task::spawn_local(running);
     tokio::task::spawn_local(crate::upkeep::run(node.clone()));
     let (place, random) = (Place::default(), Random::seeded());
-    let service = Service { node, place, random, endpoint: address.to_string() };
+    let service = Service { node, place, random, endpoint: address.to_string(), faults: None };
     tokio::task::spawn_local(run(api, service, verifier, std::future::pending()));
     address
 }

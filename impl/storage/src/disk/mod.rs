@@ -2,6 +2,7 @@
 //!
 //! Two implementations: [`DirectoryDisk`] is a real directory, [`SimulatedDisk`] keeps apart what
 //! was written and what was synced, so that a test can ask for every image a crash could leave.
+//! [`FaultyDisk`] stands in front of one and is slow, full, failing or forgetful on demand.
 //!
 //! The contract, as weak as a real disk is: a write is durable only after `sync` (or
 //! `write_durable`) returned; until then a crash keeps any subset of its sectors. A sector itself is
@@ -9,6 +10,7 @@
 //! `sync_directory`; until then a crash keeps any prefix of the operations on names.
 
 mod directory;
+mod faulty;
 mod simulated;
 
 use std::fmt::Debug;
@@ -16,6 +18,7 @@ use std::io;
 use std::sync::Arc;
 
 pub use directory::DirectoryDisk;
+pub use faulty::{DiskFaults, DiskSetting, DiskToll, FaultyDisk};
 pub use simulated::{Fault, Image, Loss, SECTOR_LENGTH, SimulatedDisk};
 
 /// A directory of files.
