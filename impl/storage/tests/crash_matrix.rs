@@ -243,6 +243,33 @@ fn after_a_failed_operation_nothing_is_acknowledged_any_more() {
 }
 
 #[test]
+fn what_a_failed_sync_left_in_the_page_cache_is_durable_before_it_is_passed_on() {
+    // The process ends because its disk failed; the next one reads what was written from the page
+    // cache, finds it whole, and power fails. A sync writes nothing of it: those pages are clean.
+    let mut images = 0;
+    for script in scripts() {
+        for operation in 0..operations(&script) {
+            let disk = SimulatedDisk::new();
+            disk.fail_at(Fault::Operation(operation));
+            let run = run(&disk, &script);
+            disk.restart();
+            let found = match open(&disk) {
+                Ok((_, found)) => found,
+                Err(OpenError::NotFound) if !run.created => continue,
+                Err(error) => panic!("operation {operation}: {error}"),
+            };
+            assert!(run.allowed().contains(&found), "operation {operation}");
+            for image in disk.images() {
+                let again = open(&image.into_disk()).unwrap().1;
+                assert!(again == found, "operation {operation} of {:?}", script.len());
+                images += 1;
+            }
+        }
+    }
+    assert!(images > 50, "{images} images checked");
+}
+
+#[test]
 fn a_full_disk_is_named_and_loses_nothing_acknowledged() {
     fill_and_go_on(false);
     fill_and_go_on(true);

@@ -6,8 +6,8 @@
 //! * *what is left*: [`SimulatedDisk::images`] yields every disk a power loss could leave: any subset
 //!   of the unsynced sectors, any prefix of the unsynced name operations;
 //! * *what fails*: [`SimulatedDisk::fail_at`] makes one operation fail, [`SimulatedDisk::set_capacity`]
-//!   fills the disk. A failed sync leaves its sectors in doubt for ever: a later sync succeeds without
-//!   writing them, as on Linux.
+//!   fills the disk. A failed sync leaves its sectors in doubt: a later sync succeeds without
+//!   writing them, as on Linux, unless they are written again.
 //!
 //! A process crash (`kill -9`) is not a power loss: what was written stays readable and unsynced,
 //! which is [`SimulatedDisk::restart`].
@@ -135,8 +135,8 @@ struct Contents {
     /// The sectors that were written or cut off since they were last synced, each with the contents
     /// that it had on the way from stable to cached. No other sector differs between the two.
     unsynced: BTreeMap<usize, Vec<Vec<u8>>>,
-    /// Sectors that a failed sync left in doubt: no later sync makes them durable. All of them are
-    /// unsynced.
+    /// Sectors that a failed sync left in doubt: no later sync makes them durable, unless they are
+    /// written again. All of them are unsynced.
     doubtful: BTreeSet<usize>,
 }
 
@@ -166,6 +166,8 @@ impl Contents {
         let end = offset + bytes.len();
         assert!(end <= self.cached.len(), "the caller makes room");
         for sector in offset / SECTOR_LENGTH..end.div_ceil(SECTOR_LENGTH) {
+            // Whoever writes it again has the next sync write it.
+            self.doubtful.remove(&sector);
             match self.unsynced.entry(sector) {
                 Entry::Vacant(entry) => drop(entry.insert(Vec::new())),
                 Entry::Occupied(mut entry) => {
@@ -292,7 +294,8 @@ impl SimulatedDisk {
         self.lock().fail_at = Some(operation);
     }
 
-    /// Limits the bytes that all files together may have; `None` lifts the limit.
+    /// Limits the bytes that all files together may have; `None` lifts the limit. Files that have more
+    /// already keep it, and do not grow.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.lock().capacity = bytes;
     }
@@ -404,7 +407,7 @@ impl State {
         let used: usize = self.files.iter().map(|file| file.cached.len()).sum();
         let bytes = &mut self.files[id].cached;
         let grown = length.saturating_sub(bytes.len());
-        if self.capacity.is_some_and(|capacity| (used + grown) as u64 > capacity) {
+        if grown > 0 && self.capacity.is_some_and(|capacity| (used + grown) as u64 > capacity) {
             return Err(io::ErrorKind::StorageFull.into());
         }
         bytes.resize(bytes.len() + grown, 0);

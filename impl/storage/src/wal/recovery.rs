@@ -10,7 +10,7 @@
 //! What follows the cut is set to zero and synced before anything is reported: the bytes of a torn
 //! group could otherwise follow a new group of the same length and be taken for its successors.
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use super::error::{Damage, OpenError};
@@ -67,6 +67,8 @@ enum SegmentEnd {
 
 struct Scan {
     count: u64,
+    /// Its last whole group, with the rest of the last block.
+    last_group: Option<Range<Lsn>>,
     end: SegmentEnd,
 }
 
@@ -122,14 +124,24 @@ pub(super) fn recover(
 ) -> Result<Recovered, OpenError> {
     let (first, last) = numbers.into_inner();
     let mut count = 0;
+    // The last whole group so far, and its bytes.
+    let mut last_group: Option<(Lsn, Vec<u8>)> = None;
     for number in first..=last {
         let bytes = load(disk, options, number)?;
         let scan = scan_segment(options, number, &bytes);
         count += scan.count;
+        if let Some(Range { start, end }) = scan.last_group {
+            let from = in_memory(files::locate(options, start).1);
+            let length = in_memory(end.0 - start.0);
+            last_group = Some((start, bytes[from..from + length].to_vec()));
+        }
         let SegmentEnd::Open { at, bad_at, bad } = scan.end else {
             continue;
         };
         refuse_damage(disk, options, number, last, &bytes, at, bad_at, &bad)?;
+        if let Some((start, group)) = &last_group {
+            write_again(disk, options, *start, group)?;
+        }
         erase_above(disk, options, first..=number, last, &bytes, at)?;
         let shared = Arc::new(Shared::new(Arc::clone(disk), *options, first, at));
         let (_, offset) = files::locate(options, bad_at);
@@ -177,16 +189,20 @@ fn scan_segment(options: &Options, number: u64, bytes: &[u8]) -> Scan {
     // Invariant: `group` is the start of the group that `at` lies in.
     let mut group = files::segment_first(options, number);
     let mut at = group;
-    let open = |count, at, bad_at, bad| Scan { count, end: SegmentEnd::Open { at, bad_at, bad } };
+    let mut last_group = None;
+    let open = |count, last_group, at, bad_at, bad| {
+        let end = SegmentEnd::Open { at, bad_at, bad };
+        Scan { count, last_group, end }
+    };
     loop {
         let (_, offset) = files::locate(options, at);
         let view = match record::decode(at, &bytes[in_memory(offset)..]) {
             Ok(view) => view,
-            Err(bad) => return open(count, group, at, bad),
+            Err(bad) => return open(count, last_group, group, at, bad),
         };
         if view.durable != group {
             // A whole record, but not of this group: the rest of an older, longer one.
-            return open(count, group, at, Bad::Header);
+            return open(count, last_group, group, at, Bad::Header);
         }
         let after = Lsn(at.0 + view.span());
         let next = Lsn(after.0.next_multiple_of(BLOCK_LENGTH));
@@ -194,15 +210,16 @@ fn scan_segment(options: &Options, number: u64, bytes: &[u8]) -> Scan {
         let seal_end = if view.last { next } else { after }.0 + record::HEADER_LENGTH;
         if view.kind == Kind::Payload && seal_end > end.0 {
             // The writer keeps room for a seal behind every record.
-            return open(count, group, at, Bad::Header);
+            return open(count, last_group, group, at, Bad::Header);
         }
         group_count += u64::from(view.kind == Kind::Payload);
         at = after;
         if view.last {
             count += group_count;
             group_count = 0;
+            last_group = Some(group..next);
             if view.kind == Kind::Seal {
-                return Scan { count, end: SegmentEnd::Sealed };
+                return Scan { count, last_group, end: SegmentEnd::Sealed };
             }
             at = next;
             group = next;
@@ -255,6 +272,22 @@ fn find_witness(options: &Options, number: u64, bytes: &[u8], from: u64, at: Lsn
         .filter_map(|(position, bytes)| record::decode(position, bytes).ok())
         .find(|view| view.durable > at)
         .map(|view| view.lsn)
+}
+
+/// Writes the last whole group once more: the process that wrote it may have ended because its sync
+/// failed. What was read then came from the page cache, which takes such pages for clean, so that a
+/// sync alone would succeed and write nothing (Rebello et al., "Can Applications Recover from fsync
+/// Failures?", ATC 2020). Groups before it were durable when it was written.
+fn write_again(
+    disk: &Arc<dyn Disk>,
+    options: &Options,
+    start: Lsn,
+    group: &[u8],
+) -> Result<(), OpenError> {
+    let (number, offset) = files::locate(options, start);
+    let name = files::segment_name(number);
+    let file = disk.open(&name).map_err(|error| open_io("open", &name, error))?;
+    file.write_at(offset, group).map_err(|error| open_io("write again", &name, error))
 }
 
 /// Sets everything above `at`, which lies in the last of `numbers`, to zero and makes the log durable
