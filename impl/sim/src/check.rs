@@ -124,18 +124,19 @@ impl World {
             Verdict::Illegal(illegal) => {
                 let at = history[illegal.position].index;
                 let record = &self.history.records[at];
-                let mut detail = format!(
-                    "no order of the operations explains the answer to client {}: {}",
-                    record.client,
-                    self.words_of(at)
-                );
                 let near = illegal.partition.iter().map(|&it| &history[it]);
                 let before: Vec<String> = near
                     .filter(|it| it.invoked < record.returned)
                     .map(|it| self.words_of(it.index))
                     .collect();
                 let from = before.len().saturating_sub(6);
-                detail += &format!("; before it on this item: {}", before[from..].join(", "));
+                let detail = format!(
+                    "no order of the operations explains the answer to client {}: {}; before it on \
+                     this item: {}",
+                    record.client,
+                    self.words_of(at),
+                    before[from..].join(", ")
+                );
                 Err(Violation::new("LINEARIZABLE", detail))
             }
             Verdict::Undecided(undecided) => {

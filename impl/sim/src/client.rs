@@ -278,9 +278,9 @@ impl Client {
                 self.leader = leader.map_or(other, |it| it.0);
                 return Ok(Next::Asks(now + self.random.between(2 * MS, 40 * MS)));
             }
-            Outcome::NotLeader { .. } | Outcome::Refused(_) => Ended::Failed,
             Outcome::Unknown if is_write => Ended::Unknown,
-            Outcome::Unknown => Ended::Failed,
+            // A read without an answer says nothing.
+            Outcome::NotLeader { .. } | Outcome::Refused(_) | Outcome::Unknown => Ended::Failed,
             Outcome::GivesWay => {
                 return Err(Violation::new("ANSWER", "a client is told of a transfer".to_owned()));
             }

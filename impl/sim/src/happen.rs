@@ -2,6 +2,7 @@
 
 use crate::client::request_id;
 use crate::fault::FaultKind;
+use crate::node::Damage;
 use crate::oracle::Violation;
 use crate::plan::{Fault, MS, Target};
 use crate::queue::Happening;
@@ -84,63 +85,54 @@ impl World {
                     self.tell(at, || "disk full".to_owned());
                 }
             }
-            Fault::LogDamage { .. }
-            | Fault::TreeDamage { .. }
-            | Fault::TreeError { .. }
-            | Fault::Checkpoint { .. }
-            | Fault::CrashInCheckpoint { .. } => return self.begin_storage_fault(fault),
+            Fault::LogDamage { node } => {
+                let at = usize::from(node);
+                self.nodes[at].damage = Damage::Log;
+                if self.nodes[at].process.is_some() {
+                    self.cut_power(at, 100 * MS);
+                }
+            }
+            Fault::TreeDamage { node } => {
+                if let Some(at) = self.running(node) {
+                    self.nodes[at].damage = Damage::Tree;
+                    self.cut_power(at, 100 * MS);
+                }
+            }
+            Fault::TreeError { node, operation } => return self.tree_error(node, operation),
+            Fault::CrashInCheckpoint { node, operation } => {
+                self.crash_in_checkpoint(node, operation);
+            }
+            Fault::Checkpoint { node } => {
+                if let Some(at) = self.running(node)
+                    && let Err(error) = self.checkpoint(at)
+                {
+                    return self.storage_failed(at, &error);
+                }
+            }
             Fault::Transfer => return self.transfer(),
         }
         Ok(())
     }
 
-    fn begin_storage_fault(&mut self, fault: Fault) -> Result<(), Violation> {
-        match fault {
-            Fault::LogDamage { node } => {
-                let at = usize::from(node);
-                self.nodes[at].damage_log = true;
-                if self.nodes[at].process.is_some() {
-                    self.cut_power(at, 100 * MS);
-                }
-                Ok(())
-            }
-            Fault::TreeDamage { node } => {
-                if let Some(at) = self.running(node) {
-                    self.nodes[at].damage_tree = true;
-                    self.cut_power(at, 100 * MS);
-                }
-                Ok(())
-            }
-            Fault::TreeError { node, operation } => {
-                let Some(at) = self.running(node) else { return Ok(()) };
-                self.nodes[at].fail_tree(operation);
-                if let Err(error) = self.checkpoint(at) {
-                    self.counts[FaultKind::TreeError] += 1;
-                    return self.storage_failed(at, &error);
-                }
-                Ok(())
-            }
-            Fault::CrashInCheckpoint { node, operation } => {
-                let Some(at) = self.running(node) else { return Ok(()) };
-                self.nodes[at].tree_disk.crash_after(operation);
-                let done = self.checkpoint(at);
-                if done.is_ok() {
-                    // It asked its disk for less.
-                    self.nodes[at].tree_disk.restart();
-                    return Ok(());
-                }
-                self.counts[FaultKind::CrashInCheckpoint] += 1;
-                self.cut_power(at, 100 * MS);
-                Ok(())
-            }
-            Fault::Checkpoint { node } => {
-                let Some(at) = self.running(node) else { return Ok(()) };
-                match self.checkpoint(at) {
-                    Ok(()) => Ok(()),
-                    Err(error) => self.storage_failed(at, &error),
-                }
-            }
-            _ => Ok(()),
+    fn tree_error(&mut self, node: Target, operation: u64) -> Result<(), Violation> {
+        let Some(at) = self.running(node) else { return Ok(()) };
+        self.nodes[at].fail_tree(operation);
+        if let Err(error) = self.checkpoint(at) {
+            self.counts[FaultKind::TreeError] += 1;
+            return self.storage_failed(at, &error);
+        }
+        Ok(())
+    }
+
+    fn crash_in_checkpoint(&mut self, node: Target, operation: u64) {
+        let Some(at) = self.running(node) else { return };
+        self.nodes[at].tree_disk.crash_after(operation);
+        if self.checkpoint(at).is_err() {
+            self.counts[FaultKind::CrashInCheckpoint] += 1;
+            self.cut_power(at, 100 * MS);
+        } else {
+            // It asked its disk for less.
+            self.nodes[at].tree_disk.restart();
         }
     }
 

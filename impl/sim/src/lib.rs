@@ -11,9 +11,9 @@
 //! use ringleader_sim::{Size, run_seed};
 //!
 //! let size = Size { operations: 40, faults: 3 };
-//! let report = run_seed(7, &size);
+//! let report = run_seed(7, size);
 //! assert_eq!(report.violation, None);
-//! assert_eq!(report, run_seed(7, &size)); // the same seed, the same run
+//! assert_eq!(report, run_seed(7, size)); // the same seed, the same run
 //! ```
 //!
 //! Modules in reading order: [`plan`] is what will happen, [`fault`] what can go wrong, `queue`, `clock`

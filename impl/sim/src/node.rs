@@ -17,7 +17,7 @@ use ringleader_core::quorum::ReplicaSet;
 use ringleader_replica::group_commit::{Written, write_group};
 use ringleader_replica::{Action, Event, LogRecord, Replica, StoredReader, Timers};
 use ringleader_storage::disk::{Disk, Fault as DiskFault, Loss, SimulatedDisk};
-use ringleader_storage::engine::{TreeEngine, TreeError, TreeOptions};
+use ringleader_storage::engine::{Folding, TreeEngine, TreeError, TreeOptions};
 use ringleader_storage::wal::{Lsn, OpenError, Options, Wal};
 use ringleader_table::Tables;
 use ringleader_wire::{Command, record};
@@ -115,14 +115,23 @@ pub(crate) struct Node {
     is_full: bool,
     /// The operation of the log's disk that fails.
     log_fails_at: Option<u64>,
-    /// The log is to be damaged before the next start.
-    pub(crate) damage_log: bool,
-    /// The tree is to be damaged before the next start.
-    pub(crate) damage_tree: bool,
+    /// What is to be damaged before the next start.
+    pub(crate) damage: Damage,
     promised: Promised,
     /// The group in flight when the process ended: it may be there or not.
     left_in_flight: Option<Vec<LogRecord>>,
     pub(crate) random: Random,
+}
+
+/// What is damaged while a node is down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Damage {
+    #[default]
+    Nothing,
+    /// A durable record of its log.
+    Log,
+    /// A bit of its tree.
+    Tree,
 }
 
 /// How a start went.
@@ -152,6 +161,7 @@ impl Node {
             log_options: Options { segment_length, ..Options::new(u64::from(number)) },
             tree_options: TreeOptions {
                 delta_bytes_max: limits.delta_bytes_max,
+                folding: Folding::Inline,
                 fold_keys_max: limits.fold_keys_max,
                 cache_bytes: 1 << 20,
             },
@@ -165,8 +175,7 @@ impl Node {
             disk_fails: false,
             is_full: false,
             log_fails_at: None,
-            damage_log: false,
-            damage_tree: false,
+            damage: Damage::Nothing,
             promised: Promised::default(),
             left_in_flight: None,
             random: Random::fork(plan.seed, 100 + u64::from(number)),
@@ -222,7 +231,8 @@ impl Node {
         assert!(self.process.is_none(), "a node runs one process");
         self.incarnation += 1;
         self.clock = Clock::start(now, self.rate);
-        let flipped = std::mem::take(&mut self.damage_log) && self.flip_in_log();
+        let damage = std::mem::take(&mut self.damage);
+        let flipped = damage == Damage::Log && self.flip_in_log();
         let disk: Arc<dyn Disk> = Arc::new(self.log_disk.clone());
         let (wal, recovered) = match Wal::open(&disk, self.log_options) {
             Ok(opened) => opened,
@@ -244,7 +254,7 @@ impl Node {
             }
         }
         self.check_kept(records.iter().map(|record| (record.lsn, &record.payload[..])))?;
-        if std::mem::take(&mut self.damage_tree) {
+        if damage == Damage::Tree {
             self.flip_in_tree();
         }
         let Some((state, tree_rebuilt)) = self.open_tree()? else { return Ok(Started::Failed) };
@@ -252,7 +262,7 @@ impl Node {
         let records = records.into_iter().map(Ok);
         let replica = Replica::recover(&self.config, state, records, STREAM, local);
         let replica = replica.map_err(|error| Violation::new("ENGINE-3", error.to_string()))?;
-        let seed = self.random.next();
+        let seed = self.random.draw();
         self.process = Some(Box::new(Process {
             // What its tree holds must have been committed: the oracle looks at all of it again.
             seen: LogIndex::ZERO,

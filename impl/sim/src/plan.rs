@@ -254,7 +254,7 @@ pub enum OperationKind {
 impl Plan {
     /// The run of a seed.
     #[must_use]
-    pub fn of_seed(seed: u64, size: &Size) -> Self {
+    pub fn of_seed(seed: u64, size: Size) -> Self {
         let mut random = Random::fork(seed, 1);
         let nodes = if random.chance(200_000) { 5 } else { 3 };
         let clients = random.pick(&[3, 5, 8]);
@@ -413,7 +413,7 @@ mod tests {
 
     #[test]
     fn a_seed_is_one_plan_and_seeds_differ() {
-        let plan = |seed| Plan::of_seed(seed, &Size::default());
+        let plan = |seed| Plan::of_seed(seed, Size::default());
         assert_eq!(plan(3), plan(3));
         assert_ne!(plan(3).operations, plan(4).operations);
     }
@@ -423,14 +423,14 @@ mod tests {
         let size = Size { operations: 50, faults: 5 };
         let mut damages = 0;
         for seed in 0..300 {
-            let plan = Plan::of_seed(seed, &size);
+            let plan = Plan::of_seed(seed, size);
             assert_eq!(plan.operations.len(), 50);
             assert!((5..=20).contains(&plan.faults.len()), "{}", plan.faults.len());
             assert!(plan.faults.is_sorted_by_key(|it| it.at));
             let damage = |it: &&Planned| matches!(it.fault, Fault::LogDamage { .. });
-            let damaged = plan.faults.iter().filter(damage).count();
-            assert!(damaged <= 1, "seed {seed}");
-            damages += damaged;
+            let count = plan.faults.iter().filter(damage).count();
+            assert!(count <= 1, "seed {seed}");
+            damages += count;
         }
         assert!(damages > 10, "{damages}");
     }

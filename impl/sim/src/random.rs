@@ -19,15 +19,18 @@ impl Random {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         mix(self.0)
     }
 
     /// A number below `bound`, which must not be 0.
+    ///
+    /// # Panics
+    /// Never: half of a product of two numbers is one.
     pub fn below(&mut self, bound: u64) -> u64 {
         // The bias of a multiplication is 2^-64 times the bound: nobody sees it.
-        let product = u128::from(self.next()) * u128::from(bound);
+        let product = u128::from(self.draw()) * u128::from(bound);
         u64::try_from(product >> 64).expect("the upper half of a product of two u64")
     }
 
@@ -37,6 +40,9 @@ impl Random {
     }
 
     /// An index into `length` things, which must not be 0.
+    ///
+    /// # Panics
+    /// Never: it is below a `usize`.
     pub fn index(&mut self, length: usize) -> usize {
         usize::try_from(self.below(length as u64)).expect("below a usize")
     }
@@ -64,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_seed_names_a_sequence_and_parts_are_apart() {
-        let draw = |mut random: Random| (0..8).map(|_| random.next()).collect::<Vec<_>>();
+        let draw = |mut random: Random| (0..8).map(|_| random.draw()).collect::<Vec<_>>();
         assert_eq!(draw(Random::new(7)), draw(Random::new(7)));
         assert_ne!(draw(Random::new(7)), draw(Random::new(8)));
         assert_ne!(draw(Random::fork(7, 0)), draw(Random::fork(7, 1)));

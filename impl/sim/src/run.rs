@@ -13,7 +13,7 @@ use std::sync::Once;
 
 /// Runs the plan of a seed.
 #[must_use]
-pub fn run_seed(seed: u64, size: &Size) -> Report {
+pub fn run_seed(seed: u64, size: Size) -> Report {
     run(&Plan::of_seed(seed, size))
 }
 

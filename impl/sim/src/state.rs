@@ -153,23 +153,36 @@ impl Words {
 
     /// What the answer to a command says.
     pub(crate) fn of_write(answer: &Command) -> Heard {
-        match decoded::<Answer>(answer, ANSWER_LENGTH_MAX) {
-            Answer::Written(_) | Answer::Created(_) => Heard::Done,
-            Answer::Refused(Refusal::ConditionFailed { old }) => {
+        let answer = decoded::<Answer>(answer, ANSWER_LENGTH_MAX);
+        match answer {
+            Answer::Written(_) | Answer::Created(_) | Answer::Refused(Refusal::TableExists(_)) => {
+                Heard::Done
+            }
+            Answer::Refused(Refusal::ConditionFailed { ref old }) => {
                 Heard::Refused(old.as_ref().map(value_of))
             }
-            Answer::Refused(Refusal::TableExists(_)) => Heard::Done,
-            other => panic!("ANSWER: nobody asked for {other:?}"),
+            Answer::Refused(_)
+            | Answer::Repeated
+            | Answer::AllWritten { .. }
+            | Answer::Changed(_)
+            | Answer::Done => panic!("ANSWER: nobody asked for {answer:?}"),
         }
     }
 
     /// What the answer to a query says.
     pub(crate) fn of_read(answer: &Command) -> Heard {
-        match decoded::<Found>(answer, ANSWER_LENGTH_MAX) {
-            Found::Item { item, .. } => Heard::Value(item.as_ref().map(value_of)),
+        let found = decoded::<Found>(answer, ANSWER_LENGTH_MAX);
+        match found {
+            Found::Item { ref item, .. } => Heard::Value(item.as_ref().map(value_of)),
             // The node that was asked has not applied that there is a table.
             Found::Refused(Refusal::TableNotFound(_)) => Heard::Value(None),
-            other => panic!("ANSWER: nobody asked for {other:?}"),
+            Found::Table(_)
+            | Found::Tables { .. }
+            | Found::Page { .. }
+            | Found::Items { .. }
+            | Found::Moment { .. }
+            | Found::Upkeep(_)
+            | Found::Refused(_) => panic!("ANSWER: nobody asked for {found:?}"),
         }
     }
 }

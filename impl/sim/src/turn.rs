@@ -161,12 +161,14 @@ impl World {
         process.replica.take_actions(&mut actions);
         for action in actions.drain(..) {
             match action {
-                Action::Send { to, message } => self.say(at, Envelope { from: id, to, message })?,
+                Action::Send { to, message } => {
+                    self.say(at, &Envelope { from: id, to, message })?;
+                }
                 Action::SendStored(range) => {
                     let read = process.reader(range.to).read(&range);
                     let messages = read.map_err(|error| Stop::Storage(error.to_string()))?;
                     for message in messages {
-                        self.say(at, Envelope { from: id, to: range.to, message })?;
+                        self.say(at, &Envelope { from: id, to: range.to, message })?;
                     }
                 }
                 Action::Log(record) => process.queued.push(record),
@@ -186,12 +188,12 @@ impl World {
     }
 
     /// `ELECTION-2`: whatever is said, the disk holds.
-    fn say(&mut self, at: usize, envelope: Envelope) -> Result<(), Violation> {
+    fn say(&mut self, at: usize, envelope: &Envelope) -> Result<(), Violation> {
         if !promise_is_durable(self.nodes[at].durable(), envelope.to, &envelope.message) {
             let detail = format!("node {at} says {:?}", envelope.message);
             return Err(Violation::new("ELECTION-2", detail));
         }
-        self.send(&envelope)
+        self.send(envelope)
     }
 
     /// Starts a write of everything that waits, unless one is in flight.
@@ -227,9 +229,10 @@ impl World {
                 self.turn(at)
             }
             Err(error) => {
-                let kind = match &error {
-                    WriteError::DiskFull { .. } => FaultKind::DiskFull,
-                    _ => node.failed_operation_since(first_operation),
+                let kind = if matches!(error, WriteError::DiskFull { .. }) {
+                    FaultKind::DiskFull
+                } else {
+                    node.failed_operation_since(first_operation)
                 };
                 self.counts[kind] += 1;
                 node.leave_in_doubt(flight);

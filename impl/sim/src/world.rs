@@ -8,13 +8,14 @@ use crate::client::{self, Client, Ended, History, Next, PATIENCE, named_by, requ
 use crate::digest::Digest;
 use crate::fault::{FaultCounts, FaultKind};
 use crate::network::{Envelope, Network};
-use crate::node::{ELECTION_TIMEOUT, Node};
+use crate::node::{Damage, ELECTION_TIMEOUT, Node};
 use crate::oracle::{Oracle, Violation};
 use crate::plan::{MS, OperationKind, Plan};
 use crate::queue::{Happening, Queue, Slots};
 use crate::random::Random;
 use crate::report::Report;
 use crate::story::{self, Recorder};
+use ringleader_core::group::Group;
 use ringleader_core::quorum::ReplicaSet;
 use ringleader_replica::{Event, Outcome};
 use std::hash::Hash;
@@ -411,8 +412,8 @@ impl World {
 
     /// The running node that leads the latest term.
     pub(crate) fn leader(&self) -> Option<usize> {
-        let leads = |node: &&Node| node.group().is_some_and(|group| group.is_leader());
-        let term = |node: &&Node| node.group().map(|group| group.term());
+        let leads = |node: &&Node| node.group().is_some_and(Group::is_leader);
+        let term = |node: &&Node| node.group().map(Group::term);
         let leader = self.nodes.iter().filter(leads).max_by_key(term)?;
         Some(usize::from(leader.id.0))
     }
@@ -454,7 +455,7 @@ impl World {
         let node = &mut self.nodes[at];
         node.lift_disk_faults();
         node.slow = (0, 0);
-        node.damage_log = false;
+        node.damage = Damage::Nothing;
         let was_paused = node.is_paused(now);
         node.paused_until = 0;
         if node.process.is_none() {

@@ -22,7 +22,7 @@ impl Batch {
     pub(crate) fn run(
         first: u64,
         seeds: u64,
-        size: &Size,
+        size: Size,
         threads: NonZeroUsize,
         keep_going: bool,
     ) -> Self {
@@ -60,7 +60,9 @@ impl Batch {
             reports.truncate(end + 1);
         }
         let mut sum = Sum::default();
-        reports.iter().for_each(|report| sum.add(report));
+        for report in &reports {
+            sum.add(report);
+        }
         let (failed, rest): (Vec<_>, Vec<_>) =
             reports.into_iter().filter(|it| it.violation.is_some()).partition(is_violated);
         let (elapsed, threads) = (start.elapsed(), threads.get());

@@ -98,18 +98,19 @@ impl Arguments {
             self.seeds
         );
         let size = Size { operations: self.operations, faults: self.faults };
-        let batch = Batch::run(self.seed, self.seeds, &size, self.threads, self.keep_going);
+        let batch = Batch::run(self.seed, self.seeds, size, self.threads, self.keep_going);
         let story = match batch.failed.first() {
-            Some(report) => Some(self.story_of(report.seed, &size)?),
+            Some(report) => Some(self.story_of(report.seed, size)?),
             None if self.story => {
-                let (_, trace) = run_and_tell(&Plan::of_seed(self.seed, &size), self.story_steps);
+                let (_, trace) = run_and_tell(&Plan::of_seed(self.seed, size), self.story_steps);
                 Some(output::Story { plan: None, diagram: diagram::text(&trace) })
             }
             None => None,
         };
-        let missing: Vec<_> = match batch.sum.seeds >= EVERY_FAULT_SEEDS {
-            true => batch.sum.faults.missing().collect(),
-            false => Vec::new(),
+        let missing: Vec<_> = if batch.sum.seeds >= EVERY_FAULT_SEEDS {
+            batch.sum.faults.missing().collect()
+        } else {
+            Vec::new()
         };
         let code = if !batch.failed.is_empty() {
             VIOLATED
@@ -129,19 +130,17 @@ impl Arguments {
 
     /// The command that runs one seed again.
     fn replay(&self, seed: u64) -> String {
-        let mut line = format!("cargo sim --seed {seed} --seeds 1");
         let usual = Size::default();
-        if self.operations != usual.operations {
-            line += &format!(" --operations {}", self.operations);
-        }
-        if self.faults != usual.faults {
-            line += &format!(" --faults {}", self.faults);
-        }
-        line
+        let unless = |name: &str, value: u32, usual: u32| {
+            if value == usual { String::new() } else { format!(" --{name} {value}") }
+        };
+        let operations = unless("operations", self.operations, usual.operations);
+        let faults = unless("faults", self.faults, usual.faults);
+        format!("cargo sim --seed {seed} --seeds 1{operations}{faults}")
     }
 
     /// Makes a failing run smaller and tells it.
-    fn story_of(&self, seed: u64, size: &Size) -> Result<output::Story> {
+    fn story_of(&self, seed: u64, size: Size) -> Result<output::Story> {
         eprintln!("seed {seed} fails; looking for a shorter story");
         let (plan, report) = shrink(&Plan::of_seed(seed, size), self.shrink_runs);
         debug_assert!(is_violated(&report), "a shrunk plan fails as the whole one did");
