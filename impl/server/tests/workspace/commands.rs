@@ -6,8 +6,9 @@ use cargo_metadata::Metadata;
 use std::collections::BTreeMap;
 
 /// Every alias that the documentation names, and the program behind it.
-const PROMISED: [(&str, &str, &str); 5] = [
+const PROMISED: [(&str, &str, &str); 6] = [
     ("model", "ringleader-checker", "model"),
+    ("sim", "ringleader-sim", "simulate"),
     ("lincheck", "lincheck", "lincheck"),
     ("ringleader", "ringleader", "ringleader"),
     ("jepsen", "jepsen-harness", "jepsen"),
