@@ -5,8 +5,10 @@
 //! old value. Unknown outcomes from none to 30 %, half of which happened. *Planted* ones get a sixth
 //! value, written once (and three times with unknown outcome) and overwritten, and reads of it that
 //! are one too many. CPU time of one thread, one run each, linearization included, parsing not.
-//! `cargo bench -p lincheck --bench ambiguous`; with `grid`, cells of 10,000 operations, each with as
-//! many model steps as take about ten seconds.
+//! `cargo bench -p lincheck --bench ambiguous`; with `grid`, cells of 10,000 operations, each with
+//! ten seconds of wall time.
+
+use std::time::Duration;
 
 use generator::{Mix, Shape, generate};
 use lincheck::{Budget, Cell, CellAction, Operation, Token, Verdict, check_and_count};
@@ -36,13 +38,13 @@ fn main() {
     }
 }
 
-/// Model steps of about ten seconds.
-const STEPS_MAX: u64 = 100_000_000;
+/// For a cell of the grid, and for each of the other histories.
+const TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Decides and prints; returns whether it was decided.
 fn run(name: &str, history: &[Operation<CellAction>]) -> bool {
     let start = cpu();
-    let budget = Budget::steps(STEPS_MAX).with_memory(256 << 20);
+    let budget = Budget::time(TIME_MAX).with_memory(256 << 20);
     let (verdict, cost) = check_and_count(history, &Cell, &budget);
     let time = cpu().saturating_sub(start);
     let verdict = match verdict {

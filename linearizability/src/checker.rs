@@ -71,6 +71,11 @@ impl Budget {
     }
 }
 
+/// The same budget with what is left of its time.
+pub(crate) fn since(budget: &Budget, start: Instant) -> Budget {
+    Budget { time: budget.time.map(|time| time.saturating_sub(start.elapsed())), ..*budget }
+}
+
 /// What a check cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
@@ -163,12 +168,13 @@ pub fn check_and_count<M: Model>(
     {
         return (Verdict::Legal(Legal { order }), Cost::default());
     }
+    let start = Instant::now();
     let meter = Meter::new(budget.memory);
     let mut share = meter.share();
     let zones = Zones::decide(history, model, true, &mut share);
     let Some(mut zones) = zones.filter(|zones| !zones.is_of_no_use()) else {
         drop(share);
-        return search_and_count(history, model, budget);
+        return search_and_count(history, model, &since(budget, start));
     };
     let peak_bytes = meter.peak();
     let zone_cost = Cost { steps: 0, peak_bytes };
@@ -182,7 +188,7 @@ pub fn check_and_count<M: Model>(
         zones.finding(key) == Finding::Unsuitable
     });
     drop((zones, share));
-    let (verdict, cost) = search_partitions(open, model, budget, &mut placed);
+    let (verdict, cost) = search_partitions(open, model, &since(budget, start), &mut placed);
     let cost = Cost { peak_bytes: cost.peak_bytes.max(peak_bytes), ..cost };
     (verdict.unwrap_or_else(|| in_order(placed)), cost)
 }
@@ -205,6 +211,7 @@ pub fn decide<M: Model>(
     model: &M,
     budget: &Budget,
 ) -> (Ruling, Cost) {
+    let start = Instant::now();
     let only_search = if history.len() > tiny::OPERATIONS_MAX {
         let meter = Meter::new(budget.memory);
         let mut share = meter.share();
@@ -224,9 +231,9 @@ pub fn decide<M: Model>(
         false
     };
     let (verdict, cost) = if only_search {
-        search_and_count(history, model, budget)
+        search_and_count(history, model, &since(budget, start))
     } else {
-        check_and_count(history, model, budget)
+        check_and_count(history, model, &since(budget, start))
     };
     let ruling = match verdict {
         Verdict::Legal(_) => Ruling::Legal,
@@ -277,9 +284,10 @@ fn search_and_count<M: Model>(
         let undecided = Undecided { key, position: 0, reason: Shortage::Memory };
         return (Verdict::Undecided(undecided), Cost::default());
     }
+    let start = Instant::now();
     let open = partitions(history, model, budget.rules.narrow, |_| true);
     let mut placed: Vec<(u64, usize)> = Vec::with_capacity(history.len());
-    let (verdict, cost) = search_partitions(open, model, budget, &mut placed);
+    let (verdict, cost) = search_partitions(open, model, &since(budget, start), &mut placed);
     (verdict.unwrap_or_else(|| in_order(placed)), cost)
 }
 
@@ -456,14 +464,24 @@ fn partitions<M: Model>(
     narrow: bool,
     mut is_wanted: impl FnMut(&M::Key) -> bool,
 ) -> Vec<Partition<M>> {
-    let mut by_key: BTreeMap<M::Key, Vec<usize>> = BTreeMap::new();
+    let mut numbers: BTreeMap<M::Key, usize> = BTreeMap::new();
+    let mut parts: Vec<(M::Key, Vec<usize>)> = Vec::new();
+    let mut current = 0;
     for (position, operation) in history.iter().enumerate() {
         debug_assert!(
             operation.returned.is_none_or(|returned| returned >= operation.invoked),
             "operation {position} returned before it was invoked",
         );
-        by_key.entry(model.key(&operation.action)).or_default().push(position);
+        let key = model.key(&operation.action);
+        if parts.get(current).is_none_or(|(same, _)| *same != key) {
+            current = *numbers.entry(key.clone()).or_insert(parts.len());
+            if current == parts.len() {
+                parts.push((key, Vec::new()));
+            }
+        }
+        parts[current].1.push(position);
     }
+    parts.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
     let narrowed = |(key, positions): (M::Key, Vec<usize>)| {
         let copy = |position: &usize| Operation { index: *position, ..history[*position].clone() };
         let mut operations: Vec<_> = positions.iter().map(copy).collect();
@@ -472,7 +490,7 @@ fn partitions<M: Model>(
         }
         Partition { key, positions, operations }
     };
-    by_key.into_iter().filter(|(key, _)| is_wanted(key)).map(narrowed).collect()
+    parts.into_iter().filter(|(key, _)| is_wanted(key)).map(narrowed).collect()
 }
 
 /// Decides by zones alone; nothing if the history does not belong to their class, or not enough.

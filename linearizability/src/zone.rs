@@ -107,7 +107,7 @@ pub(crate) struct Zones<'a, M: Model> {
     values: Values,
     /// Compare-and-sets, in the order of the history.
     swaps: Vec<Swap>,
-    /// Reads of a value whose write had not been met yet.
+    /// Reads of a value whose write had not been met yet, or long ago.
     early: Vec<u32>,
     /// Positions of operations that found absence.
     absences: Vec<u32>,
@@ -154,13 +154,15 @@ impl<'a, M: Model> Zones<'a, M> {
             reads: Vec::new(),
         };
         zones.read();
+        let peak = zones.bytes() - zones.values.bytes() + zones.values.bytes_at_settling();
+        zones.settle_values();
         zones.settle_early();
         zones.settle_absences();
         let swaps = std::mem::take(&mut zones.swaps);
         zones.chain(&swaps);
         let blocks = Blocks::new(&mut zones.clusters, &mut zones.states, &swaps);
         blocks.scan(&zones.clusters, &mut zones.states);
-        let fits = memory.holds(zones.bytes() + blocks.bytes());
+        let fits = memory.holds(peak.max(zones.bytes() + blocks.bytes()));
         fits.then_some(Decided { zones, blocks })
     }
 
@@ -314,7 +316,19 @@ impl<'a, M: Model> Zones<'a, M> {
         }
     }
 
-    /// Reads whose writes stood behind them in the slice, or nowhere.
+    /// Finds out which values were written twice.
+    fn settle_values(&mut self) {
+        let (history, model, clusters) = (self.history, self.model, &self.clusters);
+        let value_of = |cluster: u32| written(history, model, &clusters[cluster as usize]);
+        let is_same = |one: u32, other: u32| value_of(one) == value_of(other);
+        let states = &mut self.states;
+        self.values.settle(is_same, |cluster| {
+            let key = clusters[cluster as usize].key;
+            states[key as usize].finding = Finding::Unsuitable;
+        });
+    }
+
+    /// Reads whose writes stood behind them in the slice, or too far before them, or nowhere.
     fn settle_early(&mut self) {
         for at in std::mem::take(&mut self.early) {
             let operation = &self.history[at as usize];

@@ -420,3 +420,29 @@ fn every_level_keeps_to_time_and_memory() {
         }
     }
 }
+
+#[test]
+fn nobody_waits_longer_for_an_input_that_never_ends() {
+    let waits = |more: &[&str]| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_lincheck"))
+            .args(["check", "--timeout", "0.05"])
+            .args(more)
+            .arg("-")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // Held open until the child has ended.
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(LEGAL.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        drop(input);
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let (code, told, _) = waits(&["--model", "item"]);
+    assert!(code == Some(3) && told.contains("time ran out"), "{code:?} {told}");
+    let (code, _, complained) = waits(&[]);
+    assert!(code == Some(2) && complained.contains("before the model was known"), "{complained}");
+}

@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 use std::time::Instant;
 
-use crate::checker::{self, Budget, Cost};
+use crate::checker::{self, Budget, Cost, since};
 use crate::explain::{Explanation, Speech, draw, list};
 use crate::format::Document;
 use crate::history::Operation;
@@ -86,13 +86,15 @@ where
     M::Action: Perform,
 {
     // A quarter of the time for the easy way: what is linearizable is sequential.
+    let start = Instant::now();
     let part = Budget { time: budget.time.map(|time| time / 4), steps: 1 << 22, ..*budget };
     if let checker::Verdict::Legal(legal) = checker::check(history, model, &part)
         && replay_by_process(history, &legal.order).is_ok()
     {
         return Verdict::Legal(legal.order);
     }
-    let verdict = Search::new(history, model).run(budget);
+    let search = Search::new(history, model);
+    let verdict = search.run(&since(budget, start));
     if let Verdict::Legal(order) = &verdict {
         let replayed = replay_by_process(history, order);
         assert!(replayed.is_ok(), "the sequential order does not replay: {replayed:?}");

@@ -27,11 +27,13 @@
 //!    operation is legal on one and illegal on the other. They are replaced by
 //!    [`Token::Unobserved`], so that unknown writes of them are interchangeable.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::hash::BuildHasherDefault;
 
 use crate::history::Operation;
 use crate::model::{Access, Model, Nature};
 use crate::token::Token;
+use crate::zone::Mixer;
 
 /// The value of a cell; nothing when the item is absent.
 pub type CellValue = Option<Token>;
@@ -292,20 +294,24 @@ impl Model for Cell {
     }
 }
 
+/// Few different ones, looked up often.
+type Values = HashSet<CellValue, BuildHasherDefault<Mixer>>;
+
 /// Rule 1 of the [module](self).
 fn observed_means_happened(partition: &mut [Operation<CellAction>]) {
     let unknown: Vec<bool> = partition.iter().map(|operation| !operation.is_known()).collect();
-    let mut writers: BTreeMap<Token, Vec<usize>> = BTreeMap::new();
+    // The only writer of a value; nothing where there are more.
+    let mut writers: BTreeMap<Token, Option<usize>> = BTreeMap::new();
     for (at, operation) in partition.iter().enumerate() {
         if let Some(Some(value)) = operation.action.effect() {
-            writers.entry(value).or_default().push(at);
+            writers.entry(value).and_modify(|writer| *writer = None).or_insert(Some(at));
         }
     }
     let mut observers: Vec<usize> =
         (0..partition.len()).filter(|at| partition[*at].returned.is_some()).collect();
     while let Some(observer) = observers.pop() {
         let Guard::Is(Some(value)) = partition[observer].action.guard() else { continue };
-        let Some([writer]) = writers.get(&value).map(Vec::as_slice) else { continue };
+        let Some(Some(writer)) = writers.get(&value) else { continue };
         let deadline = partition[observer].returned;
         let write = &mut partition[*writer];
         // An observer that returned before the write was invoked makes the history illegal in
@@ -323,7 +329,7 @@ fn observed_means_happened(partition: &mut [Operation<CellAction>]) {
 /// Rule 2 of the [module](self): starts with all unknown operations in U and takes those out that
 /// break its conditions, until none does.
 fn drop_unobserved(partition: &mut Vec<Operation<CellAction>>) {
-    let mut named: BTreeSet<CellValue> = BTreeSet::new();
+    let mut named: Values = Values::default();
     let mut unwanted: BTreeSet<CellValue> = BTreeSet::new();
     let mut in_u: Vec<usize> = Vec::new();
     let mut outside: Vec<usize> = Vec::new();
@@ -356,7 +362,7 @@ fn drop_unobserved(partition: &mut Vec<Operation<CellAction>>) {
 
 /// Rule 3 of the [module](self).
 fn merge_indistinguishable(partition: &mut [Operation<CellAction>]) {
-    let named: BTreeSet<CellValue> =
+    let named: Values =
         partition.iter().filter_map(|operation| operation.action.guard().named()).collect();
     for operation in partition {
         match &mut operation.action.call {

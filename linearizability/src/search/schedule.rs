@@ -44,7 +44,8 @@ impl Schedule {
         operations: &'a [Operation<M::Action>],
         model: &M,
     ) -> (Self, Vec<&'a M::Action>) {
-        let mut numbers: HashMap<&M::Action, u32, BuildHasherDefault<Mixer>> = HashMap::default();
+        let mut numbers: HashMap<&M::Action, u32, BuildHasherDefault<Mixer>> =
+            HashMap::with_capacity_and_hasher(operations.len().min(64), <_>::default());
         let mut examples = Vec::new();
         let mut actions = Vec::with_capacity(operations.len());
         // The moment, whether it is a return, and the operation.
@@ -64,7 +65,7 @@ impl Schedule {
             }
         }
         // Stable, and quick on runs: recorded histories are nearly sorted.
-        timed.sort_by_key(|(time, is_return, _)| (*time, *is_return));
+        timed.sort_by_key(|(time, is_return, _)| u128::from(*time) << 1 | u128::from(*is_return));
         let mut schedule = Self {
             events: Vec::with_capacity(timed.len()),
             slots: vec![0; actions.len()],

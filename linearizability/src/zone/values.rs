@@ -8,38 +8,67 @@ use crate::token::Token;
 /// counter do, have a place by themselves: neighbours in the history are neighbours in memory. The
 /// others, and those that another key has written too, are hashed. A place holds the number of a
 /// cluster plus one; zero is empty, so that memory that nobody touches costs nothing.
+///
+/// The hashed ones come to their table all at once, after the history was read, region by region: one by
+/// one each would cost a miss of the cache. Until then only those written lately are found,
+/// which most reads want.
 pub(super) struct Values {
     near: Vec<u32>,
     /// The value of the first place, and its kind; nothing before the first write.
     base: Option<(u64, u64)>,
+    recent: Vec<Slot>,
+    pending: Vec<Pending>,
     far: Far,
 }
 
-/// An open table with linear probing: a part of the hash, to spare most looks at the history, and
-/// the cluster. At most three quarters full. Eight values in a row share a line of the cache.
+/// A part of the hash, to spare most looks at the history, and the cluster plus one.
+type Slot = (u32, u32);
+
+/// A value that has no place in its table yet.
+struct Pending {
+    /// Where to start looking for one.
+    start: u32,
+    tag: u32,
+    cluster: u32,
+}
+
+/// An open table with linear probing, at most three quarters full. Eight values in a row share a line
+/// of the cache.
 struct Far {
-    slots: Vec<(u32, u32)>,
-    /// Slots, once there are any.
-    size: usize,
+    slots: Vec<Slot>,
 }
 
 /// Values in a row that are hashed together.
 const ROW: u64 = 8;
+const ROW_SLOTS: u32 = 8;
+
+/// Slots for the values written lately: 256 KiB, which a cache holds.
+const RECENT: usize = 1 << 15;
+
+/// Slots of a region of the table: 2 MiB, which a cache holds.
+const REGION: usize = 1 << 18;
 
 impl Values {
     /// Tables for that many operations, were all of them writes.
     pub(super) fn for_operations(count: usize) -> Self {
-        let size = (count + count / 3 + 8).next_power_of_two();
-        Self { near: vec![0; size], base: None, far: Far { slots: Vec::new(), size } }
+        let far = Far { slots: Vec::new() };
+        let near = vec![0; size_for(count)];
+        Self { near, base: None, recent: Vec::new(), pending: Vec::new(), far }
     }
 
     pub(super) fn bytes(&self) -> usize {
         self.near.capacity() * size_of::<u32>()
-            + self.far.slots.capacity() * size_of::<(u32, u32)>()
+            + (self.recent.capacity() + self.far.slots.capacity()) * size_of::<Slot>()
+            + self.pending.capacity() * size_of::<Pending>()
     }
 
-    /// Adds a value; false if it was there. `key_of` a cluster; `is_same`: whether a cluster is that
-    /// of this key and value.
+    /// The most that [`settle`](Self::settle) holds.
+    pub(super) fn bytes_at_settling(&self) -> usize {
+        self.bytes() + size_for(self.pending.len()) * size_of::<Slot>()
+    }
+
+    /// Adds a value; false if it is known to be there, which for some only [`settle`](Self::settle) knows.
+    /// `key_of` a cluster; `is_same`: whether a cluster is that of this key and value.
     pub(super) fn insert(
         &mut self,
         key: u32,
@@ -64,10 +93,43 @@ impl Values {
                 Some(_) => {}
             }
         }
-        self.far.insert(key, word, cluster, is_same)
+        if self.recent.is_empty() {
+            self.recent = vec![(0, 0); RECENT.min(self.near.len())];
+        }
+        let (start, tag) = start(key, word);
+        let place = start as usize & (self.recent.len() - 1);
+        let (same, other) = std::mem::replace(&mut self.recent[place], (tag, cluster + 1));
+        if same == tag && other > 0 && is_same(other - 1) {
+            return false;
+        }
+        self.pending.push(Pending { start, tag, cluster });
+        true
     }
 
-    /// The cluster of a value.
+    /// Puts what is hashed into its table, and hands out the clusters whose value was there before.
+    /// `is_same`: whether two clusters are those of the same key and value.
+    pub(super) fn settle(
+        &mut self,
+        is_same: impl Fn(u32, u32) -> bool,
+        mut twice: impl FnMut(u32),
+    ) {
+        self.recent = Vec::new();
+        let pending = std::mem::take(&mut self.pending);
+        let size = size_for(pending.len());
+        self.far.slots = vec![(0, 0); size];
+        for region in 0..size.div_ceil(REGION) {
+            for Pending { start, tag, cluster } in &pending {
+                let is_same = |other: u32| is_same(other, *cluster);
+                if (*start as usize & (size - 1)) / REGION == region
+                    && !self.far.insert(*start, *tag, *cluster, is_same)
+                {
+                    twice(*cluster);
+                }
+            }
+        }
+    }
+
+    /// The cluster of a value; before [`settle`](Self::settle) only of some.
     pub(super) fn get(
         &self,
         key: u32,
@@ -82,7 +144,13 @@ impl Values {
                 return Some(cluster);
             }
         }
-        self.far.get(key, word, is_same)
+        let (start, tag) = start(key, word);
+        if self.recent.is_empty() {
+            return self.far.get(start, tag, is_same);
+        }
+        let (same, cluster) = self.recent[start as usize & (self.recent.len() - 1)];
+        let cluster = cluster.checked_sub(1).filter(|_| same == tag)?;
+        is_same(cluster).then_some(cluster)
     }
 
     /// The place of a value that is near.
@@ -96,15 +164,13 @@ impl Values {
 impl Far {
     fn insert(
         &mut self,
-        key: u32,
-        word: (u64, u64),
+        start: u32,
+        tag: u32,
         cluster: u32,
         is_same: impl Fn(u32) -> bool,
     ) -> bool {
-        if self.slots.is_empty() {
-            self.slots = vec![(0, 0); self.size];
-        }
-        let (mut slot, tag) = self.start(key, word);
+        let mask = self.slots.len() - 1;
+        let mut slot = start as usize & mask;
         loop {
             match self.slots[slot] {
                 (_, 0) => {
@@ -112,32 +178,35 @@ impl Far {
                     return true;
                 }
                 (same, other) if same == tag && is_same(other - 1) => return false,
-                _ => slot = (slot + 1) & (self.size - 1),
+                _ => slot = (slot + 1) & mask,
             }
         }
     }
 
-    fn get(&self, key: u32, word: (u64, u64), is_same: impl Fn(u32) -> bool) -> Option<u32> {
-        if self.slots.is_empty() {
-            return None;
-        }
-        let (mut slot, tag) = self.start(key, word);
+    fn get(&self, start: u32, tag: u32, is_same: impl Fn(u32) -> bool) -> Option<u32> {
+        let mask = self.slots.len().checked_sub(1)?;
+        let mut slot = start as usize & mask;
         loop {
             match self.slots[slot] {
                 (_, 0) => return None,
                 (same, other) if same == tag && is_same(other - 1) => return Some(other - 1),
-                _ => slot = (slot + 1) & (self.size - 1),
+                _ => slot = (slot + 1) & mask,
             }
         }
     }
+}
 
-    /// Where to start looking, and the rest of the hash.
-    fn start(&self, key: u32, (kind, bits): (u64, u64)) -> (usize, u32) {
-        let hash = mixed((bits / ROW) ^ mixed(u64::from(key) * 4 + kind));
-        let tag = u32::try_from((hash >> 32) ^ (bits % ROW)).expect("the upper half");
-        let row = (hash & 0xFFFF_FFFF) * ROW + bits % ROW;
-        (usize::try_from(row).expect("35 bits") & (self.size - 1), tag)
-    }
+/// Slots for that many values, at most three quarters of which will be full.
+fn size_for(values: usize) -> usize {
+    (values + values / 3 + 8).next_power_of_two()
+}
+
+/// Where to start looking, in a table of 2^32 slots, and the rest of the hash.
+fn start(key: u32, (kind, bits): (u64, u64)) -> (u32, u32) {
+    let hash = mixed((bits / ROW) ^ mixed(u64::from(key) * 4 + kind));
+    let half = |bits: u64| u32::try_from(bits).expect("half of 64 bits, or less");
+    let (row, in_row) = (half(hash << 32 >> 32), half(bits % ROW));
+    (row.wrapping_mul(ROW_SLOTS) + in_row, half(hash >> 32) ^ in_row)
 }
 
 /// What a value is, and which one.
@@ -211,26 +280,46 @@ mod tests {
 
     #[test]
     fn values_are_found_by_key_and_value() {
+        let mut found_early = 0;
         for start in 0..200_u64 {
             let mut values = Values::for_operations(300);
             let mut known: BTreeMap<(u32, Token), u32> = BTreeMap::new();
             let mut written: Vec<(u32, Token)> = Vec::new();
+            let mut twice = Vec::new();
             for round in 0..300_u64 {
                 let random = mixed(start * 1_000 + round);
                 let (key, value) = (u32::from(random >> 63 == 1), value(random >> 8));
                 let key_of = |cluster: u32| written[cluster as usize].0;
                 let is_same = |cluster: u32| written[cluster as usize] == (key, value);
                 let expected = known.get(&(key, value)).copied();
-                assert_eq!(values.get(key, value, key_of, is_same), expected, "{key} {value:?}");
+                let found = values.get(key, value, key_of, is_same);
+                // A value that was written twice may be found at either place.
+                let found = found.map(|found| written[found as usize]);
+                assert!(found.is_none_or(|found| found == (key, value)), "{key} {value:?}");
+                found_early += usize::from(found.is_some());
                 let cluster = u32::try_from(written.len()).expect("small");
-                let fresh = values.insert(key, value, cluster, key_of, is_same);
-                assert_eq!(fresh, expected.is_none(), "{key} {value:?}");
-                if fresh {
-                    known.insert((key, value), cluster);
-                    written.push((key, value));
+                written.push((key, value));
+                let key_of = |cluster: u32| written[cluster as usize].0;
+                let is_same = |cluster: u32| written[cluster as usize] == (key, value);
+                if !values.insert(key, value, cluster, key_of, is_same) {
+                    twice.push(cluster);
                 }
+                assert!(expected.is_some() || twice.last() != Some(&cluster), "{key} {value:?}");
+                known.entry((key, value)).or_insert(cluster);
+            }
+            let is_same = |one: u32, other: u32| written[one as usize] == written[other as usize];
+            values.settle(is_same, |cluster| twice.push(cluster));
+            twice.sort_unstable();
+            for (cluster, (key, value)) in (0..).zip(&written) {
+                let key_of = |cluster: u32| written[cluster as usize].0;
+                let is_same = |cluster: u32| written[cluster as usize] == (*key, *value);
+                let first = known[&(*key, *value)];
+                let found = values.get(*key, *value, key_of, is_same);
+                assert_eq!(found, Some(first), "{key} {value:?}");
+                assert_eq!(twice.binary_search(&cluster).is_err(), cluster == first);
             }
             assert!(!values.far.slots.is_empty() && values.near.iter().any(|place| *place > 0));
         }
+        assert!(found_early > 10_000, "{found_early} found before their table was made");
     }
 }

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::mpsc::RecvTimeoutError;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use clap::Args;
@@ -16,7 +17,7 @@ use crate::names::{FormatName, LevelName, ModelName};
 use crate::output::{complain, progress, read, read_start, say, size};
 use crate::process::{Whose, cpu_seconds, peak_bytes, resident_bytes};
 use crate::report::{as_json, as_junit};
-use crate::subject::{Answer, Question, decide, too_large};
+use crate::subject::{Answer, Known, Question, decide, model_of, too_large};
 
 #[derive(Args)]
 pub(crate) struct Common {
@@ -168,7 +169,7 @@ fn check_all(common: &Common, telling: Telling, loud: bool) -> (Vec<Checked>, Re
         }
     };
     let check = |file: &str, question: &Question| {
-        let result = check_file(file, question).map_err(|error| format!("{file}: {error}"));
+        let result = check_in_time(file, question).map_err(|error| format!("{file}: {error}"));
         Checked { file: file.to_owned(), result }
     };
     let mut take = |mut one: Checked| {
@@ -292,7 +293,57 @@ fn finish(checked: &[Checked], told: Result<(), String>) -> u8 {
     }
 }
 
-fn check_file(file: &str, question: &Question) -> Result<Decided, String> {
+/// What `--timeout` may be exceeded by in any case.
+const GRACE_MIN: Duration = Duration::from_millis(2);
+
+/// Checks a file, but waits no longer than the limit of time and a hundredth of it.
+///
+/// What is searched looks at the clock itself and says where it was; what is not, such as splitting
+/// a history by key, replaying an order or giving back memory, may be in the middle of something.
+/// Then nobody waits for it: it ends at its next look, or with the process.
+fn check_in_time(file: &str, question: &Question) -> Result<Decided, String> {
+    let Some(time) = question.budget.time else {
+        return check_file(file, question, &Known::default());
+    };
+    let patience = time.saturating_add((time / 100).max(GRACE_MIN));
+    let start = cpu_seconds(Whose::AllThreads);
+    let (send, receive) = mpsc::channel();
+    let known = Arc::new(Known::default());
+    let worker = {
+        let (path, known) = (file.to_owned(), Arc::clone(&known));
+        // A little less, so that it can still say where it was.
+        let budget = Budget { time: Some(time.saturating_sub(time / 50)), ..question.budget };
+        let asked = Question { budget, ..*question };
+        std::thread::spawn(move || send.send(check_file(&path, &asked, &known)).is_ok())
+    };
+    match receive.recv_timeout(patience) {
+        Ok(decided) => decided,
+        Err(RecvTimeoutError::Timeout) => {
+            let asked = match (known.question.get(), question.model) {
+                (Some(known), _) => *known,
+                (None, None) if file == "-" => {
+                    return Err("time ran out before the model was known".to_owned());
+                }
+                (None, Some(model)) => (model, question.level.unwrap_or(model.level())),
+                (None, None) => {
+                    let start = read_start(file).map_err(|error| error.to_string())?;
+                    model_of(&start, question)?
+                }
+            };
+            let reason = "time ran out outside of the search, which names no operation";
+            let operations = known.operations.get().copied().unwrap_or_default();
+            let answer = Answer::given_up(asked, operations, time, reason);
+            let cpu_seconds = cpu_seconds(Whose::AllThreads) - start;
+            Ok(Decided { answer, cpu_seconds, peak_bytes: peak_bytes() })
+        }
+        Err(RecvTimeoutError::Disconnected) => match worker.join() {
+            Err(panic) => std::panic::resume_unwind(panic),
+            Ok(_) => Err("the check ended without an answer".to_owned()),
+        },
+    }
+}
+
+fn check_file(file: &str, question: &Question, known: &Known) -> Result<Decided, String> {
     let limit = question.budget.memory.map(|most| MemoryLimit { most, held: resident_bytes });
     let patience = Patience::new(question.budget.time, limit);
     let alone = question.budget.threads.get() > 1;
@@ -305,7 +356,7 @@ fn check_file(file: &str, question: &Question) -> Result<Decided, String> {
         too_large(&start, question)?
     } else {
         let bytes = read(file).map_err(|error| error.to_string())?;
-        decide(file, &bytes, question, &patience)?
+        decide(file, &bytes, question, &patience, known)?
     };
     Ok(Decided { answer, cpu_seconds: cpu_seconds(whose) - start, peak_bytes: peak_bytes() })
 }

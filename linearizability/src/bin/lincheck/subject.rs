@@ -1,5 +1,6 @@
 //! One input with its model and level: from bytes to a judgement, and a page if one is wanted.
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use lincheck::ambiguity::Ambiguity;
@@ -24,6 +25,7 @@ use lincheck::{Budget, Cell, CellAction, KeyValue, Model, Operation, Patience, S
 use crate::names::ModelName;
 
 /// How an input is to be judged.
+#[derive(Clone, Copy)]
 pub(crate) struct Question {
     /// Nothing: found out from the names of the operations.
     pub(crate) model: Option<ModelName>,
@@ -47,6 +49,31 @@ pub(crate) struct Answer {
     pub(crate) page: Option<String>,
     /// The linearization of a legal history, an operation on each line.
     pub(crate) order: Option<String>,
+}
+
+impl Answer {
+    /// Undecided after that time; so many operations, so many unknown ones were read.
+    pub(crate) fn given_up(
+        (model, level): (ModelName, Level),
+        operations: (usize, usize),
+        elapsed: Duration,
+        reason: &str,
+    ) -> Self {
+        let given_up = Judgement::given_up::<()>(&[], elapsed, Shortage::Time);
+        let (operations, unknown) = operations;
+        let finding = Finding::Undecided { reason: reason.to_owned() };
+        let judgement = Judgement { finding, operations, unknown, ..given_up };
+        Self { model, level, judgement, warning: None, page: None, order: None }
+    }
+}
+
+/// Where a check says what is known so far, for the case that nobody waits for its end.
+#[derive(Default)]
+pub(crate) struct Known {
+    /// What it is asked.
+    pub(crate) question: OnceLock<(ModelName, Level)>,
+    /// How many operations there are, and how many of them are unknown.
+    pub(crate) operations: OnceLock<(usize, usize)>,
 }
 
 /// Why there is no verdict.
@@ -77,6 +104,7 @@ impl From<FormatError> for Refusal {
 struct Asked<'a> {
     question: &'a Question,
     patience: &'a Patience,
+    known: &'a Known,
     file: &'a str,
     model: ModelName,
     level: Level,
@@ -91,6 +119,7 @@ pub(crate) fn decide(
     bytes: &[u8],
     question: &Question,
     patience: &Patience,
+    known: &Known,
 ) -> Result<Answer, String> {
     let start = Instant::now();
     let format = match question.format {
@@ -105,7 +134,8 @@ pub(crate) fn decide(
         None => guess(format, bytes)?,
     };
     let level = question.level.unwrap_or(model.level());
-    let asked = Asked { question, patience, file, model, level };
+    known.question.get_or_init(|| (model, level));
+    let asked = Asked { question, patience, known, file, model, level };
     match asked.by_model(format, bytes) {
         Ok(answer) => Ok(answer),
         Err(Refusal::Unfit(error)) => Err(error),
@@ -124,16 +154,22 @@ pub(crate) fn decide(
 /// # Errors
 /// When the start does not tell the model.
 pub(crate) fn too_large(start: &[u8], question: &Question) -> Result<Answer, String> {
+    let asked = model_of(start, question)?;
+    let reason = "memory ran out before the file was read";
+    Ok(Answer::given_up(asked, (0, 0), Duration::ZERO, reason))
+}
+
+/// The model and the level of a file that starts so.
+///
+/// # Errors
+/// When the start does not tell the model.
+pub(crate) fn model_of(start: &[u8], question: &Question) -> Result<(ModelName, Level), String> {
     let model = match (question.model, question.format.or_else(|| Format::detect(start))) {
         (Some(model), _) => model,
         (None, Some(format)) => guess(format, start)?,
         (None, None) => return Err("no history in a known format".to_owned()),
     };
-    let mut judgement = Judgement::given_up::<()>(&[], Duration::ZERO, Shortage::Memory);
-    let reason = "memory ran out before the file was read".to_owned();
-    judgement.finding = Finding::Undecided { reason };
-    let level = question.level.unwrap_or(model.level());
-    Ok(Answer { model, level, judgement, warning: None, page: None, order: None })
+    Ok((model, question.level.unwrap_or(model.level())))
 }
 
 /// Events that are looked at to find out the model.
@@ -399,7 +435,11 @@ impl Asked<'_> {
         format: Format,
         bytes: &[u8],
     ) -> Result<Document<D::Action>, Refusal> {
-        Ok(read_with(dialect, |each| format.read(bytes, &mut self.looking(each)))?)
+        let document = read_with(dialect, |each| format.read(bytes, &mut self.looking(each)))?;
+        let operations = &document.operations;
+        let unknown = operations.iter().filter(|operation| !operation.is_known()).count();
+        self.known.operations.get_or_init(|| (operations.len(), unknown));
+        Ok(document)
     }
 
     /// The same callback, that looks at the limits now and then.
