@@ -3,17 +3,15 @@
 //! One line of JSON per event, the format `lincheck check` reads. Times are nanoseconds on one
 //! monotonic clock since the start of the run.
 
-use std::fmt;
-
-use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 
 /// Names one logical process of the history. A process has at most one operation open; a process
 /// whose operation is unknown never speaks again.
 pub type Process = u64;
 
 /// One line of a history.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Line {
     /// An operation is invoked or returns.
@@ -22,8 +20,19 @@ pub enum Line {
     Fault(FaultLine),
 }
 
+impl Line {
+    /// Nanoseconds since the start of the run.
+    #[must_use]
+    pub fn time(&self) -> u64 {
+        match self {
+            Self::Operation(line) => line.time,
+            Self::Fault(line) => line.time,
+        }
+    }
+}
+
 /// An operation is invoked or returns.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct OperationLine {
     /// Who asks.
     pub process: Process,
@@ -32,19 +41,12 @@ pub struct OperationLine {
     pub stage: Stage,
     /// What was asked.
     pub f: Function,
-    /// The item it is about.
-    pub key: String,
-    /// The value written, or read (`None`: no item).
-    pub value: Option<i64>,
-    /// The condition of a `put_if`.
-    #[serde(rename = "if", skip_serializing_if = "Option::is_none")]
-    pub condition: Option<Condition>,
-    /// Whether the condition did not hold.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub failed: bool,
-    /// What a failed condition found: `Some(None)` is "no item", `None` is "not reported".
+    /// The object it is about, if it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub old: Option<Option<i64>>,
+    pub key: Option<String>,
+    /// What belongs to it: the value, the condition, what was found; as the checker names them.
+    #[serde(flatten)]
+    pub fields: Fields,
     /// Nanoseconds since the start of the run.
     pub time: u64,
     /// The node that was asked.
@@ -53,6 +55,9 @@ pub struct OperationLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
+
+/// What belongs to an operation or to its answer, by name.
+pub type Fields = Map<String, Value>;
 
 /// Where an operation stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -68,29 +73,30 @@ pub enum Stage {
     Info,
 }
 
-/// What an operation does.
+/// What an operation does, as the checker names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Function {
-    /// Reads the item.
+    /// Reads an item.
     Get,
-    /// Writes the item.
+    /// Writes an item.
     Put,
-    /// Writes the item if a condition holds.
+    /// Writes an item if a condition holds.
     PutIf,
-    /// Deletes the item.
+    /// Deletes an item.
     Delete,
-}
-
-impl fmt::Display for Function {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Get => "get",
-            Self::Put => "put",
-            Self::PutIf => "put_if",
-            Self::Delete => "delete",
-        })
-    }
+    /// Reads a register, a counter or a set.
+    Read,
+    /// Writes a register.
+    Write,
+    /// Writes a register if it has a value.
+    Cas,
+    /// Adds to a counter or to a set.
+    Add,
+    /// Takes out of a set.
+    Remove,
+    /// Several reads and writes at once.
+    Txn,
 }
 
 /// The condition of a `put_if`.
@@ -104,15 +110,13 @@ pub enum Condition {
     Equals(i64),
 }
 
-impl Serialize for Condition {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(1))?;
-        match self {
-            Self::Absent => map.serialize_entry("absent", &true)?,
-            Self::Exists => map.serialize_entry("exists", &true)?,
-            Self::Equals(value) => map.serialize_entry("equals", value)?,
+impl From<Condition> for Value {
+    fn from(condition: Condition) -> Self {
+        match condition {
+            Condition::Absent => json!({"absent": true}),
+            Condition::Exists => json!({"exists": true}),
+            Condition::Equals(value) => json!({"equals": value}),
         }
-        map.end()
     }
 }
 
@@ -158,44 +162,31 @@ mod tests {
         serde_json::to_string(line).unwrap()
     }
 
-    fn line(f: Function, stage: Stage) -> OperationLine {
-        OperationLine {
+    fn line(f: Function, stage: Stage, fields: &Value) -> Line {
+        Line::Operation(OperationLine {
             process: 3,
             stage,
             f,
-            key: "k1".into(),
-            value: None,
-            condition: None,
-            failed: false,
-            old: None,
+            key: Some("k1".into()),
+            fields: fields.as_object().cloned().unwrap_or_default(),
             time: 123,
             node: 0,
             error: None,
-        }
+        })
     }
 
     #[test]
     fn lines_are_written_in_the_agreed_format() {
-        let put = OperationLine { value: Some(17), ..line(Function::Put, Stage::Invoke) };
         assert_eq!(
-            json(&Line::Operation(put)),
+            json(&line(Function::Put, Stage::Invoke, &json!({"value": 17}))),
             r#"{"process":3,"type":"invoke","f":"put","key":"k1","value":17,"time":123,"node":0}"#
         );
-        let failed = OperationLine {
-            value: Some(18),
-            condition: Some(Condition::Equals(7)),
-            failed: true,
-            old: Some(None),
-            ..line(Function::PutIf, Stage::Ok)
-        };
+        let failed = json!({
+            "value": 18, "if": Value::from(Condition::Equals(7)), "failed": true, "old": null,
+        });
         assert_eq!(
-            json(&Line::Operation(failed)),
-            r#"{"process":3,"type":"ok","f":"put_if","key":"k1","value":18,"if":{"equals":7},"failed":true,"old":null,"time":123,"node":0}"#
-        );
-        let get = OperationLine { error: Some("e".into()), ..line(Function::Get, Stage::Fail) };
-        assert_eq!(
-            json(&Line::Operation(get)),
-            r#"{"process":3,"type":"fail","f":"get","key":"k1","value":null,"time":123,"node":0,"error":"e"}"#
+            json(&line(Function::PutIf, Stage::Ok, &failed)),
+            r#"{"process":3,"type":"ok","f":"put_if","key":"k1","failed":true,"if":{"equals":7},"old":null,"value":18,"time":123,"node":0}"#
         );
         let fault = FaultLine {
             tag: FaultTag::Fault,

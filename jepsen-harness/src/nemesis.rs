@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::cluster::{Cluster, RECOVERY_MAX};
 use crate::history::Phase;
-use crate::recorder::Recorder;
+use crate::recorder::Histories;
 use crate::schedule::PlannedFault;
 pub use catalogue::{Fault, Nemesis};
 
@@ -85,7 +85,7 @@ impl Effect {
 /// If the cluster does not survive: a node does not come back, or no leader appears after a heal.
 pub async fn torment(
     cluster: &mut Cluster,
-    recorder: &Recorder,
+    histories: &Histories,
     plan: &[PlannedFault],
     start: Instant,
     progress: &dyn Fn(&str),
@@ -95,15 +95,15 @@ pub async fn torment(
         // Later than planned if the last recovery took long; never while still recovering.
         tokio::time::sleep_until(start + planned.at).await;
         let kind = planned.fault.to_string();
-        let start_ns = recorder.now();
-        let (effect, node) = strike(cluster, recorder, planned, progress)
+        let start_ns = histories.now();
+        let (effect, node) = strike(cluster, histories, planned, progress)
             .await
             .with_context(|| format!("fault {kind}"))?;
-        let end_ns = recorder.now();
+        let end_ns = histories.now();
 
         let title = title(&kind, node);
         cluster.settled(RECOVERY_MAX).await.with_context(|| format!("after the fault {title}"))?;
-        let recovered_ns = recorder.now();
+        let recovered_ns = histories.now();
         let took_ms = (recovered_ns - end_ns) / 1_000_000;
         progress(&format!("healed: {title}; all nodes follow one leader {took_ms} ms later"));
         reports.push(FaultReport { kind, node, start_ns, end_ns, recovered_ns, effect });
@@ -115,7 +115,7 @@ pub async fn torment(
 /// what they did together, and whom the first of them hit.
 async fn strike(
     cluster: &mut Cluster,
-    recorder: &Recorder,
+    histories: &Histories,
     planned: &PlannedFault,
     progress: &dyn Fn(&str),
 ) -> Result<(Effect, Option<usize>)> {
@@ -126,7 +126,7 @@ async fn strike(
         let victim = strike::victim(nemesis, cluster, planned.node, &hit).await?;
         hit.extend(victim);
         progress(&format!("fault: {}", title(nemesis.name, victim)));
-        recorder.fault(nemesis.name, victim, Phase::Start);
+        histories.fault(nemesis.name, victim, Phase::Start);
         let began = strike::begin(nemesis, cluster, victim).await?;
         if matches!(began, strike::Held::Done(_)) && planned.fault.parts().len() == 1 {
             until = Instant::now();
@@ -138,7 +138,7 @@ async fn strike(
     let mut effect = Effect::Measured(String::new());
     for (name, victim, held) in held.into_iter().rev() {
         effect = effect.and(&strike::end(held, cluster).await?);
-        recorder.fault(name, victim, Phase::End);
+        histories.fault(name, victim, Phase::End);
     }
     Ok((effect, first))
 }

@@ -7,30 +7,43 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::generator::Operation;
-use crate::history::{FaultLine, FaultTag, Line, OperationLine, Phase, Process, Stage};
+use crate::history::{FaultLine, FaultTag, Fields, Line, OperationLine, Phase, Process, Stage};
+use serde_json::Value;
 
 /// How an operation ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Completion {
-    /// It was done; a read also says what it saw.
-    Done {
-        /// The value read; `None` for writes and for a read that found no item.
-        read: Option<i64>,
-    },
-    /// Its condition did not hold.
-    ConditionFailed {
-        /// What it found instead (`None`: no item).
-        old: Option<i64>,
-    },
+    /// It was done or its condition did not hold, and this came back.
+    Done(Fields),
     /// It certainly had no effect.
     NoEffect(String),
     /// Nobody knows.
     Unknown(String),
+}
+
+impl Completion {
+    /// Done, and nothing more to say.
+    #[must_use]
+    pub fn done() -> Self {
+        Self::Done(Fields::new())
+    }
+
+    /// Done, and this was read.
+    pub fn read(value: impl Into<Value>) -> Self {
+        Self::Done(Fields::from_iter([("value".to_owned(), value.into())]))
+    }
+
+    /// Its condition did not hold, and this was found instead (`None`: nothing).
+    #[must_use]
+    pub fn condition_failed(old: Option<i64>) -> Self {
+        let fields = [("failed".to_owned(), true.into()), ("old".to_owned(), old.into())];
+        Self::Done(Fields::from_iter(fields))
+    }
 }
 
 /// Writes the history down while it happens.
@@ -53,9 +66,18 @@ impl Recorder {
     ///
     /// If the file cannot be created.
     pub fn create(path: &Path) -> io::Result<Self> {
+        Self::create_at(path, Instant::now())
+    }
+
+    /// Creates the file of a clock that was started before.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be created.
+    pub fn create_at(path: &Path, start: Instant) -> io::Result<Self> {
         let file = BufWriter::new(File::create(path)?);
         let written = Written { file, lines: Vec::new(), error: None };
-        Ok(Self { start: Instant::now(), written: Mutex::new(written) })
+        Ok(Self { start, written: Mutex::new(written) })
     }
 
     /// Nanoseconds since the start of the run; enough bits for 500 years.
@@ -75,14 +97,9 @@ impl Recorder {
     /// An operation came to its end.
     pub fn complete(&self, process: Process, node: usize, operation: &Operation, end: &Completion) {
         self.operation(process, node, operation, |line| match end {
-            Completion::Done { read } => {
+            Completion::Done(fields) => {
                 line.stage = Stage::Ok;
-                line.value = line.value.or(*read);
-            }
-            Completion::ConditionFailed { old } => {
-                line.stage = Stage::Ok;
-                line.failed = true;
-                line.old = Some(*old);
+                line.fields.extend(fields.clone());
             }
             Completion::NoEffect(reason) => {
                 line.stage = Stage::Fail;
@@ -129,10 +146,7 @@ impl Recorder {
             stage: Stage::Invoke,
             f: operation.f,
             key: operation.key.clone(),
-            value: operation.value,
-            condition: operation.condition,
-            failed: false,
-            old: None,
+            fields: operation.fields.clone(),
             time: 0,
             node,
             error: None,
@@ -158,5 +172,47 @@ impl Written {
             self.error.get_or_insert(error);
         }
         self.lines.push(line);
+    }
+}
+
+/// The histories of all workloads of a run, on one clock: faults concern each of them.
+pub struct Histories {
+    start: Instant,
+    recorders: Vec<Arc<Recorder>>,
+}
+
+impl Histories {
+    /// Creates these files.
+    ///
+    /// # Errors
+    ///
+    /// If one cannot be created.
+    pub fn create(paths: &[PathBuf]) -> io::Result<Self> {
+        let start = Instant::now();
+        let create = |path: &PathBuf| Recorder::create_at(path, start).map(Arc::new);
+        Ok(Self { start, recorders: paths.iter().map(create).collect::<Result<_, _>>()? })
+    }
+
+    /// The history of the workload at this place.
+    ///
+    /// # Panics
+    ///
+    /// If there is none.
+    #[must_use]
+    pub fn of(&self, place: usize) -> Arc<Recorder> {
+        Arc::clone(&self.recorders[place])
+    }
+
+    /// Nanoseconds since the start of the run.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// A fault begins or ends, now.
+    pub fn fault(&self, kind: &str, node: Option<usize>, phase: Phase) {
+        for recorder in &self.recorders {
+            recorder.fault(kind, node, phase);
+        }
     }
 }

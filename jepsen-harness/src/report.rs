@@ -211,10 +211,13 @@ fn again(report: &Report<'_>) -> Markup {
             h2 { "Once more" }
             pre { (report.command) }
             @if let Some(outcome) = report.outcome {
-                @let name = outcome.history.file_name().unwrap_or_default().to_string_lossy();
+                @for played in &outcome.played {
+                    @let name = played.history.file_name().unwrap_or_default().to_string_lossy();
+                    pre { "cargo lincheck check " (played.kind.question().arguments()) " " (name) }
+                }
                 p class="sub" {
-                    "Beside this file: " code { (name) } " (the history, as " code { "lincheck check" }
-                    " reads it), " code { "node-N.log" } ", " code { "node-N.toml" } "."
+                    "Beside this file: the histories, " code { "node-N.log" } ", "
+                    code { "node-N.toml" } ", " code { "data-N" } "."
                 }
             }
         }

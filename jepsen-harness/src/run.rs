@@ -2,22 +2,23 @@
 
 use std::fs;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use serde_json::{Value, json};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::cluster::{Access, Cluster, Injection, NODES, RECOVERY_MAX, Reads, Setup};
-use crate::generator::{Generator, Random};
+use crate::generator::Random;
 use crate::history::Line;
 use crate::judge::{Judgement, judge};
 use crate::nemesis::{Effect, Fault, FaultReport, torment};
-use crate::recorder::Recorder;
+use crate::recorder::Histories;
 use crate::schedule::{self, PlannedFault};
 use crate::verdict::{Row, Verdict, grouped, overall};
-use crate::workload::{Counts, Load, Workload, create_table};
+use crate::workload::{Counts, Job, Kind, Load, Size, Target, Workload};
 
 /// Everything that decides a run; the same plan with the same seed does the same.
 #[derive(Clone, Debug)]
@@ -36,12 +37,12 @@ pub struct Plan {
     pub seed: u64,
     /// How the clients behave.
     pub load: Load,
-    /// How many keys are in use at a time.
-    pub keys: usize,
-    /// After how many operations a key is replaced.
-    pub operations_per_key: u64,
-    /// Fewer acknowledged operations void the run.
-    pub acknowledged_min: u64,
+    /// What the clients do: several workloads share the cluster, the clients and the rate.
+    pub workloads: Vec<Kind>,
+    /// Whose API is spoken.
+    pub target: Target,
+    /// How many objects a workload uses.
+    pub size: Size,
     /// Fewer faults void the run.
     pub faults_min: usize,
 }
@@ -50,10 +51,21 @@ pub struct Plan {
 pub struct Outcome {
     /// The verdict of each part.
     pub rows: Vec<Row>,
-    /// Every line of the history.
+    /// Every line of all histories, in the order of time.
     pub lines: Vec<Line>,
     /// What each fault did.
     pub faults: Vec<FaultReport>,
+    /// How many operations ended in which way.
+    pub counts: Counts,
+    /// What became of each workload.
+    pub played: Vec<Played>,
+}
+
+/// What became of one workload.
+#[derive(Clone, Debug)]
+pub struct Played {
+    /// What the clients did.
+    pub kind: Kind,
     /// How many operations ended in which way.
     pub counts: Counts,
     /// The illegal part of the history, if it has one.
@@ -68,7 +80,35 @@ impl Outcome {
     pub fn verdict(&self) -> Verdict {
         overall(&self.rows)
     }
+
+    /// The illegal parts of the histories, each with a headline.
+    #[must_use]
+    pub fn counterexamples(&self) -> Vec<(String, String)> {
+        let one = |played: &Played| {
+            let headline = format!("The illegal part of the history ({})", played.kind);
+            played.counterexample.clone().map(|drawing| (headline, drawing))
+        };
+        self.played.iter().filter_map(one).collect()
+    }
 }
+
+impl Outcome {
+    /// What became of each workload, for machines.
+    #[must_use]
+    pub fn documents(&self) -> Value {
+        let one = |played: &Played| {
+            let Played { kind, counts, counterexample, history } = played;
+            json!({
+                "workload": kind.name(), "operations": counts, "history": history,
+                "counterexample": counterexample, "check": kind.question().arguments(),
+            })
+        };
+        self.played.iter().map(one).collect()
+    }
+}
+
+/// Processes of one workload are numbered apart from those of another.
+const PROCESSES_PER_WORKLOAD: u64 = 10_000_000;
 
 /// Runs a plan. What goes wrong with the *cluster* is a row of the outcome.
 ///
@@ -77,48 +117,106 @@ impl Outcome {
 /// If the run cannot be set up: no directory, no port, a server that does not start.
 pub async fn run(plan: &Plan, progress: &dyn Fn(&str)) -> Result<Outcome> {
     prepare(&plan.directory)?;
-    let history = plan.directory.join("history.jsonl");
-    let recorder = Recorder::create(&history)
-        .with_context(|| format!("cannot write {}", history.display()))?;
-    let recorder = Arc::new(recorder);
+    let paths: Vec<PathBuf> = plan.workloads.iter().map(|kind| history_path(plan, *kind)).collect();
+    let histories = Histories::create(&paths)
+        .with_context(|| format!("cannot write histories to {}", plan.directory.display()))?;
 
     progress("starting three nodes");
     let mut cluster = Cluster::start(&setup(plan)).await?;
     let apis = cluster.apis();
     let leader = cluster.leader(RECOVERY_MAX).await?;
-    create_table(apis[leader]).await?;
+    for kind in &plan.workloads {
+        plan.target.prepare(*kind, apis[leader]).await?;
+    }
     progress(&format!("node {leader} leads; load begins"));
 
     let mut random = Random::new(plan.seed);
     let strikes = schedule::plan(&plan.faults, plan.load_time, apis.len(), &mut random);
-    let generator = Generator::new(Random::new(random.draw()), plan.keys, plan.operations_per_key);
-    let mut workload =
-        Workload::start(&plan.load, &apis, generator, Arc::clone(&recorder), &mut random);
+    let mut workloads = start(plan, &apis, &histories, &mut random);
 
     let mut faults = Vec::new();
     let mut findings = Vec::new();
-    let loaded =
-        load(&mut cluster, &workload, &recorder, &strikes, plan.load_time, progress, &mut faults);
+    let tell = || progress(&progress_of(&workloads));
+    let loaded = load(&mut cluster, &tell, &histories, &strikes, plan, progress, &mut faults);
     let survived = loaded.await;
-    workload.stop().await?;
+    for workload in &mut workloads {
+        workload.stop().await?;
+    }
     match survived {
-        Ok(()) => findings.extend(heal(&cluster, &mut workload, progress).await),
+        Ok(()) => findings.extend(heal(&cluster, &mut workloads, progress).await),
         Err(error) => findings.push(violated("cluster survives the faults", &error)),
     }
-    let counts = workload.counts();
-    findings.extend(nodes_row(cluster, &workload.surprises()).await);
+    let surprises: Vec<String> = workloads.iter().flat_map(Workload::surprises).collect();
+    findings.extend(nodes_row(cluster, &surprises).await);
 
     progress("checking the history");
-    let lines = recorder.finish().with_context(|| format!("cannot write {}", history.display()))?;
-    let judgement = judge(&history)?;
-    let mut rows = vec![operations_row(plan, counts), faults_row(plan, &strikes, &faults)];
+    let mut rows: Vec<Row> = workloads.iter().map(|one| operations_row(plan, one)).collect();
+    rows.push(faults_row(plan, &strikes, &faults));
     rows.extend(findings);
-    rows.push(history_row(&judgement));
-    let counterexample = match judgement {
-        Judgement::Illegal { explanation, .. } => Some(explanation),
-        Judgement::Legal { .. } | Judgement::Undecided { .. } => None,
+    let mut outcome =
+        Outcome { rows, lines: Vec::new(), faults, counts: Counts::default(), played: Vec::new() };
+    for (place, (workload, history)) in workloads.iter().zip(paths).enumerate() {
+        let lines = histories.of(place).finish();
+        let lines = lines.with_context(|| format!("cannot write {}", history.display()))?;
+        outcome.rows.extend(complaints_row(plan, workload));
+        let judgement = judge(&history, workload.kind().question())?;
+        outcome.rows.push(history_row(plan, workload.kind(), &judgement));
+        let counterexample = match judgement {
+            Judgement::Illegal { explanation, .. } => Some(explanation),
+            Judgement::Legal { .. } | Judgement::Undecided { .. } => None,
+        };
+        let (kind, counts) = (workload.kind(), workload.counts());
+        outcome.counts = outcome.counts + counts;
+        outcome.played.push(Played { kind, counts, counterexample, history });
+        outcome.lines.extend(lines);
+    }
+    outcome.lines.sort_by_key(Line::time);
+    Ok(outcome)
+}
+
+/// Where the history of a workload goes.
+fn history_path(plan: &Plan, kind: Kind) -> PathBuf {
+    if plan.workloads.len() == 1 {
+        return plan.directory.join("history.jsonl");
+    }
+    plan.directory.join(format!("history-{kind}.jsonl"))
+}
+
+/// The name of a part of the verdict that concerns one workload.
+fn part(plan: &Plan, kind: Kind, name: &str) -> String {
+    if plan.workloads.len() == 1 { name.to_owned() } else { format!("{kind}: {name}") }
+}
+
+/// Starts every workload with its share of the clients and of the rate.
+fn start(
+    plan: &Plan,
+    apis: &[SocketAddr],
+    histories: &Histories,
+    random: &mut Random,
+) -> Vec<Workload> {
+    let share = plan.workloads.len().max(1);
+    let load = Load {
+        clients: (plan.load.clients / share).max(1),
+        rate: (plan.load.rate / share as u64).max(1),
+        ..plan.load.clone()
     };
-    Ok(Outcome { rows, lines, faults, counts, counterexample, history })
+    let mut workloads = Vec::new();
+    for (place, kind) in plan.workloads.iter().enumerate() {
+        let job = Job {
+            kind: *kind,
+            target: plan.target,
+            size: plan.size,
+            process_first: place as u64 * PROCESSES_PER_WORKLOAD,
+        };
+        workloads.push(Workload::start(job, &load, apis, histories.of(place), random));
+    }
+    workloads
+}
+
+fn progress_of(workloads: &[Workload]) -> String {
+    let counts = workloads.iter().map(Workload::counts).fold(Counts::default(), |a, b| a + b);
+    let Counts { acknowledged, failed, unknown } = counts;
+    format!("{} operations acknowledged, {failed} failed, {unknown} unknown", grouped(acknowledged))
 }
 
 /// The cluster that these faults need.
@@ -156,40 +254,40 @@ fn prepare(directory: &Path) -> Result<()> {
 /// Strikes while the clients work, for at least the planned time.
 async fn load(
     cluster: &mut Cluster,
-    workload: &Workload,
-    recorder: &Recorder,
+    tell: &dyn Fn(),
+    histories: &Histories,
     strikes: &[PlannedFault],
-    load_time: Duration,
+    plan: &Plan,
     progress: &dyn Fn(&str),
     faults: &mut Vec<FaultReport>,
 ) -> Result<()> {
     let start = Instant::now();
     let strike = async {
-        torment(cluster, recorder, strikes, start, progress, faults).await?;
-        tokio::time::sleep_until(start + load_time).await;
+        torment(cluster, histories, strikes, start, progress, faults).await?;
+        tokio::time::sleep_until(start + plan.load_time).await;
         Ok(())
     };
-    let tell = async {
+    let telling = async {
         let mut second = interval(Duration::from_secs(2));
         second.set_missed_tick_behavior(MissedTickBehavior::Skip);
         second.tick().await;
         loop {
             second.tick().await;
-            let Counts { acknowledged, failed, unknown } = workload.counts();
-            progress(&format!(
-                "{} operations acknowledged, {failed} failed, {unknown} unknown",
-                grouped(acknowledged)
-            ));
+            tell();
         }
     };
     tokio::select! {
         result = strike => result,
-        () = tell => Ok(()),
+        () = telling => Ok(()),
     }
 }
 
-/// With everything healed: all nodes follow one leader, and every key can be read.
-async fn heal(cluster: &Cluster, workload: &mut Workload, progress: &dyn Fn(&str)) -> Option<Row> {
+/// With everything healed: all nodes follow one leader, and everything can be read.
+async fn heal(
+    cluster: &Cluster,
+    workloads: &mut [Workload],
+    progress: &dyn Fn(&str),
+) -> Option<Row> {
     const PART: &str = "final reads after the heal";
     cluster.heal_links();
     let settled = Instant::now();
@@ -197,18 +295,19 @@ async fn heal(cluster: &Cluster, workload: &mut Workload, progress: &dyn Fn(&str
         return Some(violated(PART, &error));
     }
     let settled_ms = settled.elapsed().as_millis();
-    progress("load over, everything healed; reading every key once more");
-    Some(match workload.read_all(&cluster.apis()).await {
-        Ok(keys) => {
-            let keys = grouped(keys as u64);
-            Row::new(
-                PART,
-                Verdict::Holds,
-                format!("{keys} keys read, leader after {settled_ms} ms"),
-            )
+    progress("load over, everything healed; reading everything once more");
+    let mut keys = 0;
+    for workload in workloads {
+        match workload.read_all(&cluster.apis()).await {
+            Ok(count) => keys += count as u64,
+            Err(error) => {
+                let error = error.context(format!("workload {}", workload.kind()));
+                return Some(violated(PART, &error));
+            }
         }
-        Err(error) => violated(PART, &error),
-    })
+    }
+    let detail = format!("{} reads, leader after {settled_ms} ms", grouped(keys));
+    Some(Row::new(PART, Verdict::Holds, detail))
 }
 
 /// The nodes did nothing odd, and stop when asked.
@@ -230,9 +329,11 @@ fn violated(part: &str, error: &anyhow::Error) -> Row {
     Row::new(part, Verdict::Violated, format!("{error:#}"))
 }
 
-fn operations_row(plan: &Plan, counts: Counts) -> Row {
+fn operations_row(plan: &Plan, workload: &Workload) -> Row {
+    let (kind, counts) = (workload.kind(), workload.counts());
     let Counts { acknowledged, failed, unknown } = counts;
-    let enough = acknowledged >= plan.acknowledged_min;
+    let least = kind.rate_min() * plan.load_time.as_secs();
+    let enough = acknowledged >= least;
     let mut detail = format!(
         "{} acknowledged, {} failed, {} unknown",
         grouped(acknowledged),
@@ -240,9 +341,20 @@ fn operations_row(plan: &Plan, counts: Counts) -> Row {
         grouped(unknown)
     );
     if !enough {
-        detail = format!("{detail}; at least {} wanted", grouped(plan.acknowledged_min));
+        detail = format!("{detail}; at least {} wanted", grouped(least));
     }
-    Row::new("operations", if enough { Verdict::Holds } else { Verdict::Void }, detail)
+    let verdict = if enough { Verdict::Holds } else { Verdict::Void };
+    Row::new(part(plan, kind, "operations"), verdict, detail)
+}
+
+/// What needs no checker.
+fn complaints_row(plan: &Plan, workload: &Workload) -> Option<Row> {
+    let complaints = workload.complaints();
+    if complaints.is_empty() {
+        return None;
+    }
+    let part = part(plan, workload.kind(), "what is read adds up");
+    Some(Row::new(part, Verdict::Violated, complaints.join("; ")))
 }
 
 fn faults_row(plan: &Plan, strikes: &[PlannedFault], faults: &[FaultReport]) -> Row {
@@ -278,17 +390,17 @@ fn faults_row(plan: &Plan, strikes: &[PlannedFault], faults: &[FaultReport]) -> 
     Row::new(PART, Verdict::Holds, detail)
 }
 
-fn history_row(judgement: &Judgement) -> Row {
-    const PART: &str = "history is linearizable";
+fn history_row(plan: &Plan, kind: Kind, judgement: &Judgement) -> Row {
+    let part = part(plan, kind, kind.question().promise());
     match judgement {
         Judgement::Legal { operations, took } => {
             let operations = grouped(*operations as u64);
             let detail = format!("{operations} operations checked in {} ms", took.as_millis());
-            Row::new(PART, Verdict::Holds, detail)
+            Row::new(part, Verdict::Holds, detail)
         }
-        Judgement::Illegal { summary, .. } => Row::new(PART, Verdict::Violated, summary.clone()),
+        Judgement::Illegal { summary, .. } => Row::new(part, Verdict::Violated, summary.clone()),
         Judgement::Undecided { reason } => {
-            Row::new(PART, Verdict::Void, format!("undecided: {reason}"))
+            Row::new(part, Verdict::Void, format!("undecided: {reason}"))
         }
     }
 }
@@ -308,9 +420,9 @@ mod tests {
             faults,
             seed: 1,
             load: Load { clients: 1, rate: 1, timeout: Duration::from_secs(1) },
-            keys: 1,
-            operations_per_key: 1,
-            acknowledged_min: 0,
+            workloads: vec![Kind::Item],
+            target: Target::Dynamo,
+            size: Size { keys: 1, operations_per_key: 1 },
         };
         let report = |kind: &&str| FaultReport {
             kind: (*kind).into(),

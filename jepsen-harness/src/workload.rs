@@ -1,36 +1,46 @@
-//! The load: clients that read and write items, each over one connection to one node.
+//! The load: clients that ask what a script says, each over one connection to one node.
 //!
 //! A client stays with its node whatever happens to it: the client of a leader that was cut off
 //! must be able to see that leader's stale data, if it serves any. A client whose operation is
 //! unknown goes on as a new process, because the old operation may still take effect.
 //! Some clients only read: where writes hang until their timeout, they still ask.
 
+mod dynamo;
+mod etcd;
+pub mod kind;
+pub mod script;
+
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use ringleader_client::{Client, Condition as ItemCondition, Item, Outcome, Reason};
+use ringleader_client::Client;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::generator::{Generator, Operation, Random};
-use crate::history::{Condition, Function};
+use crate::generator::{Operation, Random};
 use crate::recorder::{Completion, Recorder};
-
-/// The table every operation is about.
-pub const TABLE: &str = "jepsen";
+use dynamo::Answered;
+pub use etcd::EtcdReads;
+pub use kind::{Kind, Question};
+use script::Script;
+pub use script::Size;
 
 /// How long the final reads may take in all; the cluster is whole when they begin.
 const FINAL_READS_MAX: Duration = Duration::from_secs(20);
 /// Clients that share the final reads.
 const FINAL_READERS: usize = 6;
-/// How long creating the table may take.
-const CREATE_MAX: Duration = Duration::from_secs(10);
+/// Eventual reads may be older than writes that were answered: a follower learns what is committed
+/// with the next heartbeat (50 ms), so the last reads wait for several.
+const QUIET: Duration = Duration::from_millis(500);
+/// How long a global index may take to follow its table once all is quiet.
+const INDEX_MAX: Duration = Duration::from_secs(10);
 /// A client whose request was refused or is unknown pauses this long, and up to twice as long:
 /// long enough not to spin on a dead node, short enough to meet it as soon as it is back.
 const PAUSE_MS: u64 = 20;
@@ -38,6 +48,45 @@ const PAUSE_MS: u64 = 20;
 const READER_EACH: usize = 4;
 /// At most so many different surprises are kept.
 const SURPRISES_MAX: usize = 5;
+
+/// Whose API is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The DynamoDB API.
+    Dynamo,
+    /// etcd's HTTP gateway.
+    Etcd(EtcdReads),
+}
+
+impl Target {
+    /// Whether a workload can be asked of it.
+    #[must_use]
+    pub fn supports(self, kind: Kind) -> bool {
+        match self {
+            Self::Dynamo => true,
+            Self::Etcd(_) => matches!(kind, Kind::Item | Kind::Register | Kind::HotKey),
+        }
+    }
+
+    /// Makes what a workload needs before it starts.
+    ///
+    /// # Errors
+    ///
+    /// If that is not there within ten seconds.
+    pub async fn prepare(self, kind: Kind, api: SocketAddr) -> Result<()> {
+        match self {
+            Self::Dynamo => dynamo::prepare(kind, api).await,
+            Self::Etcd(_) => Ok(()),
+        }
+    }
+
+    fn client(self, api: SocketAddr, timeout: Duration) -> Client {
+        match self {
+            Self::Dynamo => dynamo::client(api, timeout),
+            Self::Etcd(_) => Client::new(api, timeout),
+        }
+    }
+}
 
 /// How the clients behave.
 #[derive(Clone, Debug)]
@@ -48,6 +97,19 @@ pub struct Load {
     pub rate: u64,
     /// How long one waits for an answer.
     pub timeout: Duration,
+}
+
+/// What the clients do, to whom, and how large.
+#[derive(Clone, Copy, Debug)]
+pub struct Job {
+    /// The workload.
+    pub kind: Kind,
+    /// Whose API is spoken.
+    pub target: Target,
+    /// How many objects it uses.
+    pub size: Size,
+    /// The number of its first process.
+    pub process_first: u64,
 }
 
 /// How many operations ended in which way.
@@ -61,6 +123,18 @@ pub struct Counts {
     pub unknown: u64,
 }
 
+impl std::ops::Add for Counts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            acknowledged: self.acknowledged + other.acknowledged,
+            failed: self.failed + other.failed,
+            unknown: self.unknown + other.unknown,
+        }
+    }
+}
+
 /// The clients and what they share.
 pub struct Workload {
     shared: Arc<Shared>,
@@ -69,9 +143,11 @@ pub struct Workload {
 }
 
 struct Shared {
+    kind: Kind,
+    target: Target,
     load: Load,
     recorder: Arc<Recorder>,
-    generator: Mutex<Generator>,
+    script: Mutex<Box<dyn Script>>,
     next_process: AtomicU64,
     acknowledged: AtomicU64,
     failed: AtomicU64,
@@ -83,17 +159,21 @@ impl Workload {
     /// Starts the clients, spread evenly over the nodes at `apis`.
     #[must_use]
     pub fn start(
+        job: Job,
         load: &Load,
         apis: &[SocketAddr],
-        generator: Generator,
         recorder: Arc<Recorder>,
         random: &mut Random,
     ) -> Self {
+        let Job { kind, target, size, process_first } = job;
+        let script = script::script(kind, Random::new(random.draw()), size);
         let shared = Arc::new(Shared {
+            kind,
+            target,
             load: load.clone(),
             recorder,
-            generator: Mutex::new(generator),
-            next_process: AtomicU64::new(0),
+            script: Mutex::new(script),
+            next_process: AtomicU64::new(process_first),
             acknowledged: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             unknown: AtomicU64::new(0),
@@ -134,28 +214,58 @@ impl Workload {
         Ok(())
     }
 
-    /// Reads every key that was ever used once more and returns how many there are.
+    /// What the clients do.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.shared.kind
+    }
+
+    /// Reads everything that was ever used once more and returns how many objects that are.
     ///
     /// # Errors
     ///
-    /// If some cannot be read although the cluster is whole.
+    /// If some cannot be read although the cluster is whole, or an index does not follow.
     pub async fn read_all(&mut self, apis: &[SocketAddr]) -> Result<usize> {
-        let keys = self.shared.generator().keys();
-        let count = keys.len();
-        let left = Arc::new(Mutex::new(keys));
+        let kind = self.shared.kind;
+        let mut last = self.shared.script().last();
+        let count = last.len();
+        if kind == Kind::Sessions {
+            tokio::time::sleep(QUIET).await;
+            // They are to agree, so each is asked for everything.
+            last = last.iter().flat_map(|one| vec![one.clone(); apis.len()]).collect();
+        }
+        let left = Arc::new(Mutex::new(last));
+        let read = Arc::new(Mutex::new(Vec::new()));
         let deadline = Instant::now() + FINAL_READS_MAX;
         for reader in 0..FINAL_READERS {
             let node = reader % apis.len();
             let connection = Connection::new(&self.shared, node, apis[node]);
-            self.clients.spawn(connection.read_each(Arc::clone(&left), deadline));
+            let (left, read) = (Arc::clone(&left), Arc::clone(&read));
+            self.clients.spawn(connection.read_each(left, read, deadline));
         }
         self.stop().await?;
         let left = left.lock().unwrap_or_else(PoisonError::into_inner).len();
         if left > 0 {
             let seconds = FINAL_READS_MAX.as_secs();
-            bail!("{left} of {count} keys could not be read within {seconds} s after the heal");
+            bail!("{left} of {count} final reads were not answered within {seconds} s of the heal");
+        }
+        if kind == Kind::Sessions {
+            agree(&read.lock().unwrap_or_else(PoisonError::into_inner))?;
+        }
+        if kind == Kind::Index {
+            let read = read.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let mut client = self.shared.target.client(apis[0], self.shared.load.timeout);
+            if let Some(differs) = dynamo::index_differs(&mut client, &read, INDEX_MAX).await {
+                bail!("{differs}, {} s after the heal", INDEX_MAX.as_secs());
+            }
         }
         Ok(count)
+    }
+
+    /// Answers that no order of operations explains, found without a checker.
+    #[must_use]
+    pub fn complaints(&self) -> Vec<String> {
+        self.shared.script().complaints()
     }
 
     /// Answers that no correct node gives, for example that the table does not exist.
@@ -165,32 +275,9 @@ impl Workload {
     }
 }
 
-/// Creates the table. An attempt whose outcome is unknown is made again: that it exists is all
-/// that matters.
-///
-/// # Errors
-///
-/// If it does not exist within ten seconds.
-pub async fn create_table(api: SocketAddr) -> Result<()> {
-    let mut client = Client::new(api, CREATE_MAX);
-    let deadline = Instant::now() + CREATE_MAX;
-    loop {
-        let reason = match client.create_table(TABLE, "k").await {
-            Outcome::Ok(()) => return Ok(()),
-            Outcome::Refused(reason) if reason.code == "ResourceInUseException" => return Ok(()),
-            Outcome::Refused(reason) | Outcome::Unknown(reason) => reason,
-            Outcome::ConditionFailed { .. } => bail!("creating a table has no condition to fail"),
-        };
-        if Instant::now() >= deadline {
-            bail!("cannot create the table {TABLE}: {reason}");
-        }
-        tokio::time::sleep(Duration::from_millis(PAUSE_MS)).await;
-    }
-}
-
 impl Shared {
-    fn generator(&self) -> MutexGuard<'_, Generator> {
-        self.generator.lock().unwrap_or_else(PoisonError::into_inner)
+    fn script(&self) -> MutexGuard<'_, Box<dyn Script>> {
+        self.script.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn fresh_process(&self) -> u64 {
@@ -213,6 +300,22 @@ impl Shared {
     }
 }
 
+/// Keys, and what was read of them when all was over.
+type LastReads = Vec<(String, Option<i64>)>;
+
+/// With everything quiet all nodes say the same.
+fn agree(read: &LastReads) -> Result<()> {
+    let mut said: BTreeMap<&str, Option<i64>> = BTreeMap::new();
+    for (key, value) in read {
+        let first = *said.entry(key).or_insert(*value);
+        if first != *value {
+            let ms = QUIET.as_millis();
+            bail!("of {key} one node says {first:?} and another {value:?}, {ms} ms after the heal");
+        }
+    }
+    Ok(())
+}
+
 /// What a client asks for.
 #[derive(Clone, Copy)]
 enum Role {
@@ -231,7 +334,7 @@ struct Connection {
 impl Connection {
     fn new(shared: &Arc<Shared>, node: usize, api: SocketAddr) -> Self {
         let process = shared.fresh_process();
-        let client = Client::new(api, shared.load.timeout);
+        let client = shared.target.client(api, shared.load.timeout);
         Self { shared: Arc::clone(shared), node, process, client }
     }
 
@@ -244,10 +347,10 @@ impl Connection {
             // do not march in step.
             let next = Instant::now() + Duration::from_micros(random.below(2 * interval_us + 1));
             let operation = match role {
-                Role::Reader => self.shared.generator().read(),
-                Role::Both => self.shared.generator().operation(),
+                Role::Reader => self.shared.script().read(),
+                Role::Both => self.shared.script().next(),
             };
-            let done = self.perform(&operation).await;
+            let done = matches!(self.perform(&operation).await, Completion::Done(_));
             if !done {
                 let pause_ms = PAUSE_MS + random.below(PAUSE_MS);
                 tokio::time::sleep(Duration::from_millis(pause_ms)).await;
@@ -259,15 +362,25 @@ impl Connection {
         }
     }
 
-    /// Takes keys and reads them until none is left.
-    async fn read_each(mut self, left: Arc<Mutex<Vec<String>>>, deadline: Instant) {
+    /// Takes reads and performs them until none is left; keeps what they saw.
+    async fn read_each(
+        mut self,
+        left: Arc<Mutex<Vec<Operation>>>,
+        read: Arc<Mutex<LastReads>>,
+        deadline: Instant,
+    ) {
         let take = || left.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        while let Some(key) = take() {
-            let operation = Operation { f: Function::Get, key, value: None, condition: None };
-            while !self.perform(&operation).await {
+        while let Some(operation) = take() {
+            loop {
+                if let Completion::Done(fields) = self.perform(&operation).await {
+                    let value = fields.get("value").and_then(Value::as_i64);
+                    let mut read = read.lock().unwrap_or_else(PoisonError::into_inner);
+                    read.push((operation.key().to_owned(), value));
+                    break;
+                }
                 if Instant::now() >= deadline {
                     // Counted as not read.
-                    left.lock().unwrap_or_else(PoisonError::into_inner).push(operation.key);
+                    left.lock().unwrap_or_else(PoisonError::into_inner).push(operation);
                     return;
                 }
                 tokio::time::sleep(Duration::from_millis(PAUSE_MS)).await;
@@ -275,116 +388,36 @@ impl Connection {
         }
     }
 
-    /// Asks once, records both ends, and says whether there was an answer.
-    async fn perform(&mut self, operation: &Operation) -> bool {
-        self.shared.recorder.invoke(self.process, self.node, operation);
-        let completion = self.ask(operation).await;
-        self.shared.recorder.complete(self.process, self.node, operation, &completion);
+    /// Asks once, records both ends, and says how it ended.
+    async fn perform(&mut self, operation: &Operation) -> Completion {
+        let shared = Arc::clone(&self.shared);
+        // What an eventual read saw binds the next one on the same connection only.
+        if shared.kind == Kind::Sessions && !self.client.is_connected() {
+            self.process = shared.fresh_process();
+        }
+        shared.recorder.invoke(self.process, self.node, operation);
+        let completion = match shared.target {
+            Target::Dynamo => {
+                let asked = dynamo::ask(&mut self.client, shared.kind, operation).await;
+                let Answered { completion, surprise } = asked;
+                if let Some(text) = surprise {
+                    shared.surprise(text);
+                }
+                completion
+            }
+            Target::Etcd(reads) => etcd::ask(&mut self.client, reads, operation).await,
+        };
+        shared.recorder.complete(self.process, self.node, operation, &completion);
+        shared.script().observe(operation, &completion);
         match completion {
-            Completion::Done { .. } | Completion::ConditionFailed { .. } => {
-                self.shared.acknowledged.fetch_add(1, Ordering::Relaxed);
-                let seen = match completion {
-                    Completion::Done { read } => operation.value.or(read),
-                    Completion::ConditionFailed { old } => old,
-                    Completion::NoEffect(_) | Completion::Unknown(_) => None,
-                };
-                self.shared.generator().observe(&operation.key, seen);
-                true
-            }
-            Completion::NoEffect(_) => {
-                self.shared.failed.fetch_add(1, Ordering::Relaxed);
-                false
-            }
+            Completion::Done(_) => &shared.acknowledged,
+            Completion::NoEffect(_) => &shared.failed,
             Completion::Unknown(_) => {
-                self.shared.unknown.fetch_add(1, Ordering::Relaxed);
-                self.process = self.shared.fresh_process();
-                false
+                self.process = shared.fresh_process();
+                &shared.unknown
             }
         }
-    }
-
-    async fn ask(&mut self, operation: &Operation) -> Completion {
-        let key = key(&operation.key);
-        match operation.f {
-            Function::Get => match self.client.get(TABLE, &key).await {
-                Outcome::Ok(item) => {
-                    let read = self.value_of(item.as_ref());
-                    Completion::Done { read }
-                }
-                Outcome::ConditionFailed { .. } => {
-                    self.shared.surprise("a condition failed on a read".into());
-                    Completion::NoEffect("a condition failed on a read".into())
-                }
-                // A read has no effect, so nothing is unknown about one without an answer.
-                Outcome::Refused(reason) | Outcome::Unknown(reason) => self.no_effect(&reason),
-            },
-            Function::Put | Function::PutIf => {
-                let item = item(key, operation.value.unwrap_or_default());
-                let condition = operation.condition.map(item_condition);
-                let outcome = self.client.put(TABLE, &item, condition.as_ref()).await;
-                self.completion_of_write(outcome)
-            }
-            Function::Delete => {
-                let outcome = self.client.delete(TABLE, &key, None).await;
-                self.completion_of_write(outcome)
-            }
-        }
-    }
-
-    fn completion_of_write(&self, outcome: Outcome<()>) -> Completion {
-        match outcome {
-            Outcome::Ok(()) => Completion::Done { read: None },
-            Outcome::ConditionFailed { old } => {
-                Completion::ConditionFailed { old: self.value_of(old.as_ref()) }
-            }
-            Outcome::Refused(reason) => self.no_effect(&reason),
-            Outcome::Unknown(reason) => Completion::Unknown(reason.to_string()),
-        }
-    }
-
-    /// Every request of the load is well formed and its table exists: a node that says otherwise
-    /// is wrong.
-    fn no_effect(&self, reason: &Reason) -> Completion {
-        const NEVER: [&str; 4] = [
-            "ValidationException",
-            "SerializationException",
-            "UnknownOperationException",
-            "ResourceNotFoundException",
-        ];
-        if NEVER.contains(&reason.code.as_str()) {
-            self.shared.surprise(reason.to_string());
-        }
-        Completion::NoEffect(reason.to_string())
-    }
-
-    /// The value in an item that the load wrote.
-    fn value_of(&self, item: Option<&Item>) -> Option<i64> {
-        let item = item?;
-        let value = item.get("v").and_then(|value| value.get("N")).and_then(Value::as_str);
-        let value = value.and_then(|digits| digits.parse().ok());
-        if value.is_none() {
-            let text = Value::Object(item.clone());
-            self.shared.surprise(format!("an item that nobody wrote: {text}"));
-        }
-        value
-    }
-}
-
-fn key(name: &str) -> Item {
-    Item::from_iter([("k".to_owned(), json!({"S": name}))])
-}
-
-fn item(mut key: Item, value: i64) -> Item {
-    key.insert("v".into(), json!({"N": value.to_string()}));
-    key
-}
-
-fn item_condition(condition: Condition) -> ItemCondition {
-    match condition {
-        Condition::Absent => ItemCondition::new("attribute_not_exists(k)"),
-        Condition::Exists => ItemCondition::new("attribute_exists(k)"),
-        Condition::Equals(value) => {
-            ItemCondition::new("v = :old").value(":old", json!({"N": value.to_string()}))
-        }
+        .fetch_add(1, Ordering::Relaxed);
+        completion
     }
 }

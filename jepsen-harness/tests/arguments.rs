@@ -25,7 +25,12 @@ fn bad_arguments_are_refused_before_anything_starts() {
             &["run", "--faults", "flood"][..],
             "no fault is called \"flood\"; there are kill,",
         ),
-        (JEPSEN, &["run", "--workload", "bank"], "invalid value 'bank' for '--workload"),
+        (
+            JEPSEN,
+            &["run", "--workload", "queue"],
+            "no workload is called \"queue\"; there are item, register, ",
+        ),
+        (JEPSEN, &["run", "--workload", "set,bank,set"], "--workload set,bank,set names set twice"),
         (JEPSEN, &["run", "--seconds", "0"], "invalid value '0' for '--seconds"),
         (JEPSEN, &["run", "--server", "no/such/program"], "there is no program no/such/program"),
         (JEPSEN, &["walk"], "unrecognized subcommand 'walk'"),

@@ -13,7 +13,7 @@ use jepsen_harness::cluster::Reads;
 use jepsen_harness::nemesis::catalogue;
 use jepsen_harness::run::{Plan, run};
 use jepsen_harness::verdict::{Verdict, table};
-use jepsen_harness::workload::Load;
+use jepsen_harness::workload::{Kind, Load, Size, Target};
 use tempfile::TempDir;
 
 /// Built once by the cargo that runs this test.
@@ -33,9 +33,9 @@ async fn survives(names: &str, seed: u64) {
         faults,
         seed,
         load: Load { clients: 12, rate: 1_000, timeout: Duration::from_secs(1) },
-        keys: 8,
-        operations_per_key: 200,
-        acknowledged_min: 20 * seconds,
+        workloads: vec![Kind::Item],
+        target: Target::Dynamo,
+        size: Size { keys: 8, operations_per_key: 200 },
     };
     let outcome = run(&plan, &|text| eprintln!("{text}")).await.unwrap();
     assert_eq!(
@@ -44,7 +44,7 @@ async fn survives(names: &str, seed: u64) {
         "once more: cargo jepsen run --faults {names} --seconds {seconds} --seed {seed} --rate 1000 \
          --operations-per-key 200\n{}\n{}",
         table(&outcome.rows),
-        outcome.counterexample.unwrap_or_default(),
+        outcome.counterexamples().into_iter().map(|one| one.1).collect::<String>(),
     );
 }
 

@@ -9,6 +9,7 @@ use jepsen_harness::generator::Operation;
 use jepsen_harness::history::{Condition, Function, Phase};
 use jepsen_harness::judge::{Judgement, judge};
 use jepsen_harness::recorder::{Completion, Recorder};
+use jepsen_harness::workload::Question;
 use tempfile::TempDir;
 
 /// A history in the making, on one key.
@@ -33,47 +34,49 @@ impl Story {
 
     fn judge(&self) -> Judgement {
         self.recorder.finish().unwrap();
-        judge(&self.file).unwrap()
+        judge(&self.file, Question::Items).unwrap()
     }
 }
 
 fn get() -> Operation {
-    Operation { f: Function::Get, key: "k1".into(), value: None, condition: None }
+    Operation::on(Function::Get, "k1")
 }
 
 fn put(value: i64) -> Operation {
-    Operation { f: Function::Put, value: Some(value), ..get() }
+    Operation::on(Function::Put, "k1").with("value", value)
 }
 
 fn put_if(condition: Condition, value: i64) -> Operation {
-    Operation { f: Function::PutIf, condition: Some(condition), ..put(value) }
+    Operation::on(Function::PutIf, "k1").with("value", value).with("if", condition)
 }
 
 fn delete() -> Operation {
-    Operation { f: Function::Delete, ..get() }
+    Operation::on(Function::Delete, "k1")
 }
 
 fn read(value: Option<i64>) -> Completion {
-    Completion::Done { read: value }
+    Completion::read(value)
 }
 
-const DONE: Completion = Completion::Done { read: None };
+fn done() -> Completion {
+    Completion::done()
+}
 
 /// Every line the recorder can write, in an order that makes sense.
 fn legal_story() -> Story {
     let story = Story::new();
     story.tell(0, &get(), &read(None));
-    story.tell(0, &put(1), &DONE);
+    story.tell(0, &put(1), &done());
     story.recorder.fault("kill", Some(1), Phase::Start);
-    story.tell(1, &put_if(Condition::Absent, 2), &Completion::ConditionFailed { old: Some(1) });
-    story.tell(1, &put_if(Condition::Equals(1), 3), &DONE);
+    story.tell(1, &put_if(Condition::Absent, 2), &Completion::condition_failed(Some(1)));
+    story.tell(1, &put_if(Condition::Equals(1), 3), &done());
     story.tell(2, &put(4), &Completion::NoEffect("refused".into()));
     story.tell(2, &put(5), &Completion::Unknown("no answer".into()));
     story.recorder.fault("kill", Some(1), Phase::End);
     story.tell(1, &get(), &read(Some(5)));
-    story.tell(1, &delete(), &DONE);
+    story.tell(1, &delete(), &done());
     story.recorder.fault("kill-all", None, Phase::Start);
-    story.tell(3, &put_if(Condition::Exists, 6), &Completion::ConditionFailed { old: None });
+    story.tell(3, &put_if(Condition::Exists, 6), &Completion::condition_failed(None));
     story.recorder.fault("kill-all", None, Phase::End);
     story
 }
@@ -116,7 +119,7 @@ fn a_write_recorded_as_refused_must_never_be_seen() {
 #[test]
 fn a_lost_acknowledged_write_is_convicted() {
     let story = Story::new();
-    story.tell(0, &put(1), &DONE);
+    story.tell(0, &put(1), &done());
     story.recorder.fault("kill-all", None, Phase::Start);
     story.recorder.fault("kill-all", None, Phase::End);
     story.tell(1, &get(), &read(None));

@@ -10,7 +10,7 @@ use jepsen_harness::cluster::Reads;
 use jepsen_harness::nemesis::catalogue;
 use jepsen_harness::run::{Plan, run};
 use jepsen_harness::verdict::Verdict;
-use jepsen_harness::workload::Load;
+use jepsen_harness::workload::{Kind, Load, Size, Target};
 use tempfile::TempDir;
 
 /// The example that cargo built beside this test: `target/debug/examples/lonely`.
@@ -31,9 +31,9 @@ fn plan(directory: PathBuf, faults: &str, seconds: u64) -> Plan {
         faults,
         seed: 1,
         load: Load { clients: 12, rate: 500, timeout: Duration::from_millis(500) },
-        keys: 4,
-        operations_per_key: 200,
-        acknowledged_min: 100,
+        workloads: vec![Kind::Item],
+        target: Target::Dynamo,
+        size: Size { keys: 4, operations_per_key: 200 },
     }
 }
 
@@ -52,7 +52,7 @@ async fn nodes_that_never_replicate_are_convicted() {
     assert_eq!(verdict_of("operations"), Verdict::Holds);
     assert_eq!(verdict_of("faults had an effect"), Verdict::Holds);
     assert_eq!(verdict_of("final reads after the heal"), Verdict::Holds);
-    assert!(outcome.counterexample.is_some_and(|drawing| drawing.contains("process")));
+    assert!(outcome.counterexamples()[0].1.contains("process"));
     assert_eq!(outcome.faults.len(), 1);
     assert!(outcome.counts.acknowledged >= 100, "{:?}", outcome.counts);
     // Every node was killed and wrote a log of two lives.

@@ -3,12 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use jepsen_harness::history::{Function, Line, OperationLine, Stage};
+use jepsen_harness::history::{Fields, Function, Line, OperationLine, Stage};
 use jepsen_harness::nemesis::{Effect, FaultReport};
 use jepsen_harness::report::{Report, page};
-use jepsen_harness::run::Outcome;
+use jepsen_harness::run::{Outcome, Played};
 use jepsen_harness::verdict::{Row, Verdict};
-use jepsen_harness::workload::Counts;
+use jepsen_harness::workload::{Counts, Kind};
 
 const MS: u64 = 1_000_000;
 
@@ -17,11 +17,8 @@ fn line(process: u64, stage: Stage, time_ms: u64) -> Line {
         process,
         stage,
         f: Function::Put,
-        key: "k1".into(),
-        value: Some(1),
-        condition: None,
-        failed: false,
-        old: None,
+        key: Some("k1".into()),
+        fields: Fields::new(),
         time: time_ms * MS,
         node: 0,
         error: None,
@@ -49,8 +46,12 @@ fn outcome(rows: &[Row]) -> Outcome {
             effect: Effect::Measured("1 died of signal 9".into()),
         }],
         counts: Counts { acknowledged: 12, failed: 0, unknown: 1 },
-        counterexample: None,
-        history: "history.jsonl".into(),
+        played: vec![Played {
+            kind: Kind::Item,
+            counts: Counts { acknowledged: 12, failed: 0, unknown: 1 },
+            counterexample: None,
+            history: "history.jsonl".into(),
+        }],
     }
 }
 

@@ -9,9 +9,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -28,6 +29,7 @@ const ANSWER_LENGTH_MAX: usize = 16 << 20;
 pub struct Client {
     node: SocketAddr,
     timeout: Duration,
+    authorization: Option<HeaderValue>,
     /// Present while the last exchange on it ended well.
     connection: Option<SendRequest<Full<Bytes>>>,
 }
@@ -51,17 +53,18 @@ impl Client {
     /// included. Nothing is sent before the first request.
     #[must_use]
     pub fn new(node: SocketAddr, timeout: Duration) -> Self {
-        Self { node, timeout, connection: None }
+        Self { node, timeout, authorization: None, connection: None }
     }
 
     /// Creates a table with one partition key of type string.
     pub async fn create_table(&mut self, table: &str, partition_key: &str) -> Outcome<()> {
-        self.call(request::create_table(table, partition_key)).await.map(drop)
+        self.perform(request::create_table(table, partition_key)).await.map(drop)
     }
 
     /// Reads one item with a strong read; `None` if there is none.
     pub async fn get(&mut self, table: &str, key: &Item) -> Outcome<Option<Item>> {
-        match self.call(request::get(table, key)).await.map(|body| serde_json::from_slice(&body)) {
+        match self.perform(request::get(table, key)).await.map(|body| serde_json::from_slice(&body))
+        {
             Outcome::Ok(Ok(GetBody { item })) => Outcome::Ok(item),
             Outcome::Ok(Err(error)) => Outcome::Unknown(Reason::new("unreadable", error)),
             Outcome::ConditionFailed { old } => Outcome::ConditionFailed { old },
@@ -77,7 +80,7 @@ impl Client {
         item: &Item,
         condition: Option<&Condition>,
     ) -> Outcome<()> {
-        self.call(request::put(table, item, condition)).await.map(drop)
+        self.perform(request::put(table, item, condition)).await.map(drop)
     }
 
     /// Deletes one item if the condition holds. Deleting what is not there succeeds.
@@ -87,7 +90,7 @@ impl Client {
         key: &Item,
         condition: Option<&Condition>,
     ) -> Outcome<()> {
-        self.call(request::delete(table, key, condition)).await.map(drop)
+        self.perform(request::delete(table, key, condition)).await.map(drop)
     }
 
     /// The node's own view of its replication group.
@@ -106,7 +109,41 @@ impl Client {
         }
     }
 
-    async fn call(&mut self, call: Call) -> Outcome<Bytes> {
+    /// Asks for any operation of the API, with its body as JSON, and returns the answer as JSON.
+    pub async fn call(&mut self, operation: &str, body: &Value) -> Outcome<Value> {
+        let operation = operation.to_owned();
+        parsed(self.perform(Call { operation, body: body.clone() }).await)
+    }
+
+    /// Posts JSON to any path of a server that speaks HTTP, and sorts what comes back by the same
+    /// rules: a status of the 400s promises that nothing was done.
+    pub async fn post(&mut self, path: &str, body: &Value) -> Outcome<Value> {
+        let mut request =
+            self.request(Method::POST, path, Full::new(Bytes::from(body.to_string())));
+        let headers = request.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        match self.exchange(request).await {
+            Ok(answer) => parsed(judge(&answer)),
+            Err(NoAnswer::NotSent(reason)) => Outcome::Refused(reason),
+            Err(NoAnswer::Lost(reason)) => Outcome::Unknown(reason),
+        }
+    }
+
+    /// Sends this with every request, as servers want it that read who asks out of a signature.
+    #[must_use]
+    pub fn with_authorization(mut self, authorization: &'static str) -> Self {
+        self.authorization = Some(HeaderValue::from_static(authorization));
+        self
+    }
+
+    /// Whether the connection of the last exchange is still open, as far as is known: the next
+    /// request then goes to the same process.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.connection.as_ref().is_some_and(|connection| !connection.is_closed())
+    }
+
+    async fn perform(&mut self, call: Call) -> Outcome<Bytes> {
         let body = Full::new(Bytes::from(call.body.to_string()));
         let mut request = self.request(Method::POST, "/", body);
         let target = format!("DynamoDB_20120810.{}", call.operation);
@@ -124,8 +161,11 @@ impl Client {
 
     fn request(&self, method: Method, path: &str, body: Full<Bytes>) -> Request<Full<Bytes>> {
         let builder = Request::builder().method(method).uri(path);
-        let request = builder.header(HOST, self.node.to_string()).body(body);
-        request.expect("both paths are well formed, and so is every socket address")
+        let mut builder = builder.header(HOST, self.node.to_string());
+        if let Some(authorization) = &self.authorization {
+            builder = builder.header(AUTHORIZATION, authorization);
+        }
+        builder.body(body).expect("every path is well formed, and so is every socket address")
     }
 
     /// Sends one request and waits for its answer. Whatever goes wrong, the connection is given
@@ -196,6 +236,17 @@ async fn send(
     match body {
         Ok(body) => Ok(Answer { status, body: body.to_bytes() }),
         Err(error) => Err(broken(&error)),
+    }
+}
+
+/// The body of an answer as JSON.
+fn parsed(outcome: Outcome<Bytes>) -> Outcome<Value> {
+    match outcome.map(|body| serde_json::from_slice(&body)) {
+        Outcome::Ok(Ok(body)) => Outcome::Ok(body),
+        Outcome::Ok(Err(error)) => Outcome::Unknown(Reason::new("unreadable", error)),
+        Outcome::ConditionFailed { old } => Outcome::ConditionFailed { old },
+        Outcome::Refused(reason) => Outcome::Refused(reason),
+        Outcome::Unknown(reason) => Outcome::Unknown(reason),
     }
 }
 

@@ -82,13 +82,13 @@ pub struct InjectedFaults {
 
 /// One operation and its body.
 pub(crate) struct Call {
-    pub(crate) operation: &'static str,
+    pub(crate) operation: String,
     pub(crate) body: Value,
 }
 
 pub(crate) fn create_table(table: &str, partition_key: &str) -> Call {
     Call {
-        operation: "CreateTable",
+        operation: "CreateTable".into(),
         body: json!({
             "TableName": table,
             "AttributeDefinitions": [{"AttributeName": partition_key, "AttributeType": "S"}],
@@ -100,19 +100,19 @@ pub(crate) fn create_table(table: &str, partition_key: &str) -> Call {
 
 pub(crate) fn get(table: &str, key: &Item) -> Call {
     Call {
-        operation: "GetItem",
+        operation: "GetItem".into(),
         body: json!({"TableName": table, "Key": key, "ConsistentRead": true}),
     }
 }
 
 pub(crate) fn put(table: &str, item: &Item, condition: Option<&Condition>) -> Call {
     let body = json!({"TableName": table, "Item": item});
-    Call { operation: "PutItem", body: with_condition(body, condition) }
+    Call { operation: "PutItem".into(), body: with_condition(body, condition) }
 }
 
 pub(crate) fn delete(table: &str, key: &Item, condition: Option<&Condition>) -> Call {
     let body = json!({"TableName": table, "Key": key});
-    Call { operation: "DeleteItem", body: with_condition(body, condition) }
+    Call { operation: "DeleteItem".into(), body: with_condition(body, condition) }
 }
 
 /// Adds the condition, and asks for the item that made it fail: a history in which a failed

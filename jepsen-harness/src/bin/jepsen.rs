@@ -15,7 +15,7 @@ use jepsen_harness::report::{self, Report};
 use jepsen_harness::run::{Outcome, Plan, run};
 use jepsen_harness::schedule::seconds_min;
 use jepsen_harness::verdict::{Row, Verdict, junit, overall, table};
-use jepsen_harness::workload::Load;
+use jepsen_harness::workload::{Kind, Load, Size, Target};
 use serde_json::json;
 
 /// Start three nodes, load them, break them, and judge what the clients saw.
@@ -43,12 +43,6 @@ enum Command {
     Run(RunArguments),
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum WorkloadName {
-    /// Reads, puts, conditional puts and deletes of single items with unique values.
-    Item,
-}
-
 /// What a run is to come to.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Expected {
@@ -60,9 +54,10 @@ enum Expected {
 
 #[derive(Args)]
 struct RunArguments {
-    /// What the clients do.
-    #[arg(long, value_enum, default_value_t = WorkloadName::Item)]
-    workload: WorkloadName,
+    /// What the clients do, comma-separated; see `jepsen list`. Several share the cluster, the clients
+    /// and the rate; `all` is every one.
+    #[arg(long, default_value = "item")]
+    workload: String,
     /// Which faults take turns, comma-separated; see `jepsen list`. `a+b` strikes with both at once;
     /// `none` for none, `all` for each alone.
     #[arg(long, default_value = "kill,pause,isolate,isolate-leader,kill-all")]
@@ -119,13 +114,16 @@ fn main() -> ExitCode {
 }
 
 fn list() -> String {
-    let mut text = format!(
-        "workloads:\n  {:18}  reads, puts, conditional puts and deletes of single items\nfaults:\n",
-        "item"
-    );
+    let mut text = "workloads:\n".to_owned();
+    for kind in Kind::ALL {
+        let (name, question) = (kind.name(), kind.question());
+        let (promise, arguments) = (question.promise(), question.arguments());
+        text.extend([format!("  {name:21}  {}\n{:25}{promise}: {arguments}\n", kind.does(), "")]);
+    }
+    text += "faults:\n";
     for nemesis in &catalogue::ALL {
         let catalogue::Nemesis { name, does, measured, .. } = nemesis;
-        text.extend([format!("  {name:18}  {does}\n{:22}effect: {measured}\n", "")]);
+        text.extend([format!("  {name:21}  {does}\n{:25}effect: {measured}\n", "")]);
     }
     text += "Faults compose: kill-leader+delay strikes with both at once. `all` is every one in turn\nthat stays within what is promised; beyond it, with leases, are: stopping-clock-leader, clock-jump.\n";
     text
@@ -133,6 +131,7 @@ fn list() -> String {
 
 async fn run_all(arguments: RunArguments) -> Result<u8, Failure> {
     let faults = catalogue::faults(&arguments.faults).map_err(Failure::unusable)?;
+    let workloads = parse_workloads(&arguments.workload)?;
     let seconds_min = seconds_min(faults.len());
     if arguments.seconds < seconds_min {
         return Err(Failure::unusable(format!(
@@ -151,7 +150,7 @@ async fn run_all(arguments: RunArguments) -> Result<u8, Failure> {
     for seed in arguments.seed..=last_seed {
         let directory =
             if arguments.repeat == 1 { out.clone() } else { out.join(format!("seed-{seed}")) };
-        let plan = plan(&arguments, &faults, seed, server.clone(), directory);
+        let plan = plan(&arguments, &workloads, &faults, seed, server.clone(), directory);
         let outcome = run(&plan, &|text| progress.say(text)).await;
         let outcome = outcome.map_err(|error| {
             let foreign = arguments.server.is_some() && error.is::<NotANode>();
@@ -195,18 +194,37 @@ async fn run_all(arguments: RunArguments) -> Result<u8, Failure> {
 
 /// What one run came to, for people.
 fn text(seed: u64, plan: &Plan, outcome: &Outcome) -> String {
-    let drawing = outcome.counterexample.as_ref().map(|drawing| format!("{drawing}\n"));
+    let mut drawings = String::new();
+    for (headline, drawing) in outcome.counterexamples() {
+        drawings.extend([headline, ":\n\n".into(), drawing, "\n".into()]);
+    }
     format!(
         "seed {seed}: {}\n{}\n{}  report: {}\n",
         outcome.verdict(),
         table(&outcome.rows),
-        drawing.unwrap_or_default(),
+        drawings,
         plan.directory.join("report.html").display()
     )
 }
 
+fn parse_workloads(text: &str) -> Result<Vec<Kind>, Failure> {
+    if text == "all" {
+        return Ok(Kind::ALL.to_vec());
+    }
+    let mut kinds: Vec<Kind> = Vec::new();
+    for name in text.split(',') {
+        let kind = name.trim().parse().map_err(Failure::unusable)?;
+        if kinds.contains(&kind) {
+            return Err(Failure::unusable(format!("--workload {text} names {kind} twice")));
+        }
+        kinds.push(kind);
+    }
+    Ok(kinds)
+}
+
 fn plan(
     arguments: &RunArguments,
+    workloads: &[Kind],
     faults: &[Fault],
     seed: u64,
     server: PathBuf,
@@ -224,18 +242,21 @@ fn plan(
             rate: arguments.rate,
             timeout: Duration::from_millis(arguments.timeout_ms),
         },
-        keys: usize::from(arguments.keys),
-        operations_per_key: arguments.operations_per_key,
-        // Below this the run says little: the load hardly ever got through.
-        acknowledged_min: 20 * arguments.seconds,
+        workloads: workloads.to_vec(),
+        target: Target::Dynamo,
+        size: Size {
+            keys: usize::from(arguments.keys),
+            operations_per_key: arguments.operations_per_key,
+        },
         faults_min: faults.len(),
     }
 }
 
 fn write_report(arguments: &RunArguments, plan: &Plan, outcome: &Outcome) -> anyhow::Result<()> {
     let command = format!(
-        "cargo jepsen run --workload item --faults {} --seconds {} --seed {} --clients {} --keys {} \
+        "cargo jepsen run --workload {} --faults {} --seconds {} --seed {} --clients {} --keys {} \
          --rate {} --operations-per-key {} --timeout-ms {}{}",
+        arguments.workload,
         arguments.faults,
         arguments.seconds,
         plan.seed,
@@ -246,11 +267,7 @@ fn write_report(arguments: &RunArguments, plan: &Plan, outcome: &Outcome) -> any
         arguments.timeout_ms,
         if arguments.read_index { " --read-index" } else { "" }
     );
-    let diagrams: Vec<_> = outcome
-        .counterexample
-        .iter()
-        .map(|drawing| ("The illegal part of the history".to_owned(), drawing.clone()))
-        .collect();
+    let diagrams = outcome.counterexamples();
     let report = Report {
         title: "jepsen run",
         command: &command,
@@ -270,7 +287,8 @@ fn document(seed: u64, outcome: &Outcome) -> serde_json::Value {
         "parts": outcome.rows,
         "operations": outcome.counts,
         "faults": outcome.faults,
-        "counterexample": outcome.counterexample,
-        "history": outcome.history,
+        "counterexample": outcome.played.iter().find_map(|played| played.counterexample.as_ref()),
+        "history": outcome.played.first().map(|played| &played.history),
+        "histories": outcome.documents(),
     })
 }

@@ -17,7 +17,7 @@ use jepsen_harness::progress::Progress;
 use jepsen_harness::report::{self, Report};
 use jepsen_harness::run::{Outcome, Plan, run};
 use jepsen_harness::verdict::{Row, Verdict, junit, overall, table};
-use jepsen_harness::workload::Load;
+use jepsen_harness::workload::{Kind, Load, Size, Target};
 use serde_json::{Value, json};
 
 /// Check the models, run a three-node cluster under faults, judge its history.
@@ -56,8 +56,6 @@ struct Arguments {
     junit: Option<PathBuf>,
 }
 
-/// Fewer acknowledged operations per second of load void the run: 2,000 in 20 s.
-const ACKNOWLEDGED_PER_SECOND_MIN: u64 = 100;
 /// A fault each 4 s of load at least: 5 in 20 s.
 const SECONDS_PER_FAULT: u64 = 4;
 /// How often a mutant's cluster is run until its history is illegal.
@@ -72,9 +70,6 @@ struct Findings {
     mutant: Option<CheckedMutant>,
     outcome: Option<Outcome>,
 }
-
-/// The headline of a counterexample from a cluster.
-const ILLEGAL: &str = "The illegal part of the history";
 
 impl Findings {
     /// A part that came to no verdict must not hide what the others came to.
@@ -147,9 +142,7 @@ async fn clean(
     match run(&plan, &|text| progress.say(text)).await {
         Ok(outcome) => {
             findings.rows.extend(outcome.rows.iter().cloned());
-            if let Some(drawing) = &outcome.counterexample {
-                findings.diagrams.push((ILLEGAL.into(), drawing.clone()));
-            }
+            findings.diagrams.extend(outcome.counterexamples());
             findings.outcome = Some(outcome);
         }
         Err(error) => findings.void("cluster", &error),
@@ -183,13 +176,13 @@ async fn mutated(
     for seed in arguments.seed..=command::last_seed(arguments.seed, MUTANT_ATTEMPTS)? {
         let plan = plan(arguments, seed, &server, out, &faults);
         let outcome = run(&plan, &|text| progress.say(text)).await.map_err(Failure::with(VOID))?;
-        let counterexample = outcome.counterexample.clone();
+        let counterexamples = outcome.counterexamples();
         // Of a broken node only the history is judged; whatever else it does is its own affair.
         let history = outcome.rows.last().cloned();
         findings.outcome = Some(outcome);
-        if let Some(drawing) = counterexample {
+        if !counterexamples.is_empty() {
             findings.rows.extend(history);
-            findings.diagrams.push((ILLEGAL.into(), drawing));
+            findings.diagrams.extend(counterexamples);
             return Ok(());
         }
         progress.say(&format!("seed {seed}: the history shows nothing"));
@@ -230,9 +223,9 @@ fn plan(arguments: &Arguments, seed: u64, server: &Path, out: &Path, faults: &[F
         faults: faults.to_vec(),
         seed,
         load: Load { clients: 12, rate: 2_000, timeout: Duration::from_secs(1) },
-        keys: 8,
-        operations_per_key: 400,
-        acknowledged_min: ACKNOWLEDGED_PER_SECOND_MIN * arguments.seconds,
+        workloads: vec![Kind::Item],
+        target: Target::Dynamo,
+        size: Size { keys: 8, operations_per_key: 400 },
         faults_min: usize::try_from(faults_min).unwrap_or(usize::MAX),
     }
 }
@@ -306,7 +299,8 @@ fn document(arguments: &Arguments, findings: &Findings, report: &Path, seconds: 
         "operations": outcome.map(|outcome| outcome.counts),
         "faults": outcome.map(|outcome| &outcome.faults),
         "diagrams": findings.diagrams.iter().map(diagram).collect::<Vec<_>>(),
-        "history": outcome.map(|outcome| &outcome.history),
+        "history": outcome.and_then(|outcome| outcome.played.first()).map(|played| &played.history),
+        "histories": outcome.map(Outcome::documents),
         "skipped": SKIPPED,
         "report": report,
     })

@@ -100,7 +100,7 @@ pub fn longest_silence_ns(lines: &[Line], from: u64, to: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::{Function, OperationLine};
+    use crate::history::{Fields, Function, OperationLine};
 
     const MS: u64 = 1_000_000;
 
@@ -109,11 +109,8 @@ mod tests {
             process,
             stage,
             f: Function::Get,
-            key: "k1".into(),
-            value: None,
-            condition: None,
-            failed: false,
-            old: None,
+            key: Some("k1".into()),
+            fields: Fields::new(),
             time: time_ms * MS,
             node: 0,
             error: None,
