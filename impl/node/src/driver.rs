@@ -1,22 +1,21 @@
 //! The core task: the only place where a replica meets the world.
 
 use crate::clock::Clock;
-use crate::handle::{Outcome, RefusedBecause};
+use crate::handle::{ChangeOutcome, Outcome, RefusedBecause};
 use crate::limits::{
     INPUT_BATCH_MAX, LOG_BACKLOG_BYTES_MAX, LOG_BACKLOG_RECORDS_MAX, ROUTE_RETRY_INTERVAL,
-    STORED_READER_IDLE_MAX,
 };
 use crate::link::Link;
-use crate::log_thread::{Completion, LogThread, STREAM};
+use crate::log_thread::{Completion, LogThread};
 use crate::requests::{Number, PeerRequest, Requests, Stage};
 use crate::start::NodeError;
+use ringleader_core::group::Change;
 use ringleader_core::ids::{ReplicaId, RequestId, Tick};
 use ringleader_replica::{
-    Action, Event, Replica, ReplicatedState, Role, Status, StoredError, StoredRange, StoredReader,
-    Timers,
+    Action, Event, Replica, ReplicatedState, Role, Status, StoredError, StoredRange, Timers,
 };
 use ringleader_replica::{Outcome as ReplicaOutcome, Refusal};
-use ringleader_storage::wal::WalReader;
+use ringleader_storage::wal::{Lsn, WriteError};
 use ringleader_wire::Command;
 use ringleader_wire::frame::{
     Answered, Forward, ForwardOutcome, ForwardRequest, Frame, Incarnation,
@@ -26,8 +25,8 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until};
 
 /// What reaches the core task, beside completions of the log and timers.
 #[derive(Debug)]
@@ -42,6 +41,10 @@ pub(crate) enum Input {
     LinkDown(ReplicaId),
     /// Entries for a peer that lags could not be read from the log.
     Unreadable(StoredError),
+    /// The log could not be trimmed.
+    Untrimmed(WriteError),
+    /// Who takes part is to change.
+    Change { change: Change, reply: oneshot::Sender<ChangeOutcome> },
     /// Another replica is to lead. Dropped when this one does not lead any more, or must go on.
     HandOver { done: oneshot::Sender<()> },
     /// The node is to stop.
@@ -49,7 +52,7 @@ pub(crate) enum Input {
 }
 
 /// The core task's state.
-pub(crate) struct Driver<S> {
+pub(crate) struct Driver<S: ReplicatedState> {
     pub(crate) id: ReplicaId,
     pub(crate) incarnation: Incarnation,
     pub(crate) replica: Replica<S>,
@@ -63,6 +66,10 @@ pub(crate) struct Driver<S> {
     pub(crate) requests: Requests,
     pub(crate) clock: Clock,
     pub(crate) hand_over: Option<HandOver>,
+    /// Changes of the group that were asked for here.
+    pub(crate) changes: BTreeMap<Number, oneshot::Sender<ChangeOutcome>>,
+    /// Below where the log may be trimmed.
+    pub(crate) trims: watch::Sender<Lsn>,
     pub(crate) backlog: Backlog,
     /// When unsent requests are tried again.
     pub(crate) retry_at: Option<Instant>,
@@ -170,6 +177,8 @@ impl<S: ReplicatedState> Driver<S> {
                 }
                 Input::HandOver { done } => self.begin_hand_over(done)?,
                 Input::Unreadable(error) => return Err(error.into()),
+                Input::Untrimmed(error) => return Err(error.into()),
+                Input::Change { change, reply } => self.begin_change(change, reply)?,
                 Input::Stop => return Ok(Flow::Stop),
             }
         }
@@ -279,8 +288,25 @@ impl<S: ReplicatedState> Driver<S> {
         Ok(self.replica.step(self.clock.now(), event)?)
     }
 
+    /// Only a leader changes its group: whoever asks elsewhere is told who that is.
+    fn begin_change(
+        &mut self,
+        change: Change,
+        reply: oneshot::Sender<ChangeOutcome>,
+    ) -> Result<(), NodeError> {
+        let number = self.requests.next();
+        self.changes.insert(number, reply);
+        let id = RequestId(number);
+        Ok(self.replica.step(self.clock.now(), Event::Change { id, change })?)
+    }
+
     /// The replica has ended a request, of a client or of a peer.
     fn on_reply(&mut self, number: Number, outcome: ReplicaOutcome) {
+        if let Some(reply) = self.changes.remove(&number) {
+            // Whoever asked may be gone.
+            let _ = reply.send(outcome.into());
+            return;
+        }
         if let Some(peer) = self.requests.take_peer(number) {
             self.answer_peer(peer, outcome);
             return;
@@ -322,7 +348,11 @@ impl<S: ReplicatedState> Driver<S> {
             }
             ReplicaOutcome::NotLeader { leader } => ForwardOutcome::NotLeader { leader },
             ReplicaOutcome::Refused(
-                Refusal::Overloaded | Refusal::TooLong | Refusal::Halted(_) | Refusal::NoTransfer,
+                Refusal::Overloaded
+                | Refusal::TooLong
+                | Refusal::Halted(_)
+                | Refusal::NoTransfer
+                | Refusal::Change(_),
             ) => ForwardOutcome::Refused,
             ReplicaOutcome::Unknown => ForwardOutcome::Unknown,
             ReplicaOutcome::GivesWay => unreachable!("no peer asks for a transfer"),
@@ -362,6 +392,7 @@ impl<S: ReplicatedState> Driver<S> {
                     self.timers.arm(timer, delay, jitter, now);
                 }
                 Action::Disarm { timer } => self.timers.disarm(timer),
+                Action::TrimLog { below } => drop(self.trims.send_replace(below)),
                 Action::Halted { invariant } => {
                     tracing::error!(invariant, "this replica has stopped: an invariant is broken");
                     self.timers.disarm_all();
@@ -428,49 +459,4 @@ impl<S: ReplicatedState> Driver<S> {
 /// A sleep that nothing needs.
 fn far_away() -> Instant {
     Instant::now() + Duration::from_hours(1)
-}
-
-/// Reads entries for peers that lag from the log, one append after another.
-pub(crate) async fn read_stored(
-    mut ranges: mpsc::Receiver<StoredRange>,
-    log: WalReader,
-    links: BTreeMap<ReplicaId, Link>,
-    inputs: mpsc::Sender<Input>,
-) {
-    let mut readers: BTreeMap<ReplicaId, StoredReader> = BTreeMap::new();
-    loop {
-        let range = match timeout(STORED_READER_IDLE_MAX, ranges.recv()).await {
-            Ok(Some(range)) => range,
-            Ok(None) => return,
-            Err(_) => {
-                readers.clear();
-                continue;
-            }
-        };
-        let to = range.to;
-        let reader = readers.remove(&to);
-        let mut reader = reader.unwrap_or_else(|| StoredReader::new(log.clone(), STREAM));
-        // The thread that serves the sockets does not wait for a disk.
-        let reading = tokio::task::spawn_blocking(move || {
-            let read = reader.read(&range);
-            (reader, read)
-        });
-        let (reader, read) = reading.await.expect("reading does not panic, and is not cancelled");
-        readers.insert(to, reader);
-        match read {
-            Ok(messages) => {
-                if let Some(link) = links.get(&to) {
-                    for message in messages {
-                        link.push(&Frame::Message(message));
-                    }
-                    link.flush();
-                }
-            }
-            Err(error) => {
-                // A closed channel means that the node is stopping anyway.
-                let _ = inputs.send(Input::Unreadable(error)).await;
-                return;
-            }
-        }
-    }
 }

@@ -2,8 +2,9 @@
 
 use crate::driver::Input;
 use crate::limits::HAND_OVER_MAX;
+use ringleader_core::group::Change;
 use ringleader_core::ids::ReplicaId;
-use ringleader_replica::{Refusal, Status};
+use ringleader_replica::{Outcome as ReplicaOutcome, Refusal, Status};
 use ringleader_wire::Command;
 use ringleader_wire::frame::ForwardRequest;
 use std::cell::Cell;
@@ -20,6 +21,33 @@ pub enum Outcome {
     Refused(RefusedBecause),
     /// It may have an effect, now or later, or none.
     Unknown,
+}
+
+/// How a change of the group ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChangeOutcome {
+    /// It is committed.
+    Done,
+    /// It has had and will have no effect: this node does not lead.
+    NotLeader {
+        /// Who does, as far as this node knows.
+        leader: Option<ReplicaId>,
+    },
+    /// It has had and will have no effect.
+    Refused(Refusal),
+    /// This node leads no more, and does not know.
+    Unknown,
+}
+
+impl From<ReplicaOutcome> for ChangeOutcome {
+    fn from(outcome: ReplicaOutcome) -> Self {
+        match outcome {
+            ReplicaOutcome::Done(_) => Self::Done,
+            ReplicaOutcome::NotLeader { leader } => Self::NotLeader { leader },
+            ReplicaOutcome::Refused(refusal) => Self::Refused(refusal),
+            ReplicaOutcome::Unknown | ReplicaOutcome::GivesWay => Self::Unknown,
+        }
+    }
 }
 
 /// Why a request has had and will have no effect.
@@ -100,6 +128,17 @@ impl Handle {
             return stopped;
         }
         answer.await.unwrap_or(stopped)
+    }
+
+    /// Changes who takes part in the group. A new member first catches up, which may take long; whoever
+    /// waits no longer drops this, and the change goes on.
+    pub async fn change(&self, change: Change) -> ChangeOutcome {
+        let (reply, answer) = oneshot::channel();
+        // The node is stopping: it had not taken the request, or leads no more.
+        if self.inputs.send(Input::Change { change, reply }).await.is_err() {
+            return ChangeOutcome::NotLeader { leader: None };
+        }
+        answer.await.unwrap_or(ChangeOutcome::Unknown)
     }
 
     /// Has another replica lead, if this one does: clients of a node that is to stop need not wait

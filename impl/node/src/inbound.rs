@@ -46,14 +46,15 @@ type Speakers = RefCell<BTreeMap<ReplicaId, Rc<Notify>>>;
 #[derive(Debug)]
 pub(crate) struct Inbound {
     id: ReplicaId,
-    voters: ReplicaSet,
+    /// Whose greetings are taken: those whose addresses this node knows, members or not.
+    known: ReplicaSet,
     inputs: mpsc::Sender<Input>,
     speakers: Speakers,
 }
 
 impl Inbound {
-    pub(crate) fn new(id: ReplicaId, voters: ReplicaSet, inputs: mpsc::Sender<Input>) -> Self {
-        Self { id, voters, inputs, speakers: Speakers::default() }
+    pub(crate) fn new(id: ReplicaId, known: ReplicaSet, inputs: mpsc::Sender<Input>) -> Self {
+        Self { id, known, inputs, speakers: Speakers::default() }
     }
 
     /// Accepts until the node stops.
@@ -93,7 +94,7 @@ impl Inbound {
             Err(_) => return Closed::Silent,
         };
         let Hello { from, to, incarnation } = hello;
-        if to != self.id || from == self.id || !self.voters.contains(from) {
+        if to != self.id || from == self.id || !self.known.contains(from) {
             let (from, to, id) = (from.0, to.0, self.id.0);
             return Closed::Misdirected { from, to, id };
         }

@@ -19,7 +19,7 @@
 //! what the leader's node answers, or *unknown*.
 //!
 //! Modules: [`limits`], [`Handle`] (what a server holds), `driver` (the core task), `requests` (what
-//! is open), `link` and `inbound` (peers), `log_thread`, `clock`.
+//! is open), `link` and `inbound` (peers), `log_thread`, `log_tasks`, `clock`.
 
 #![forbid(unsafe_code)]
 
@@ -29,10 +29,11 @@ mod handle;
 mod inbound;
 pub mod limits;
 mod link;
+mod log_tasks;
 mod log_thread;
 mod requests;
 mod start;
 
 pub use clock::Skew;
-pub use handle::{Handle, Outcome, RefusedBecause};
+pub use handle::{ChangeOutcome, Handle, Outcome, RefusedBecause};
 pub use start::{NodeError, Options, Running, start};

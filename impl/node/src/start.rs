@@ -1,17 +1,21 @@
 //! Putting a node together.
 
 use crate::clock::{Clock, Skew};
-use crate::driver::{Backlog, Driver, read_stored};
+use crate::driver::{Backlog, Driver};
 use crate::handle::Handle;
 use crate::inbound::Inbound;
 use crate::limits::{INPUTS_MAX, STORED_READS_MAX};
 use crate::link::Link;
+use crate::log_tasks::{read_stored, trim_log};
 use crate::log_thread::{LogThread, STREAM};
 use crate::requests::Requests;
 use ringleader_core::group::Config;
 use ringleader_core::ids::ReplicaId;
-use ringleader_replica::{RecoverError, Replica, ReplicatedState, StateError, StoredError, Timers};
-use ringleader_storage::wal::{Recovered, Wal, WriteError};
+use ringleader_core::quorum::ReplicaSet;
+use ringleader_replica::{
+    FoundLog, RecoverError, Replica, ReplicatedState, StateError, StoredError, Timers, Tuning,
+};
+use ringleader_storage::wal::{Lsn, Recovered, Wal, WriteError};
 use ringleader_wire::frame::{Hello, Incarnation};
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -19,7 +23,7 @@ use std::future::Future;
 use std::io;
 use std::rc::Rc;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -28,8 +32,11 @@ use tokio::time::Instant;
 pub struct Options {
     /// The replica and its group.
     pub group: Config,
-    /// Where this node reaches the nodes of its peers.
+    /// Where this node reaches the nodes of its peers, present and future: whoever is not among them is
+    /// not heard.
     pub peers: BTreeMap<ReplicaId, String>,
+    /// When checkpoints are made, and the like.
+    pub tuning: Tuning,
     /// Names this process among those of this node, and seeds the jitter of its timers: random.
     pub incarnation: u64,
     /// Makes its clock wrong on purpose, for fault injection only.
@@ -77,10 +84,12 @@ pub fn start<S: ReplicatedState + 'static>(
     state: S,
     listener: TcpListener,
 ) -> Result<(Handle, Running), NodeError> {
-    let Options { group, peers, incarnation: seed, skew } = options;
-    let (id, voters, incarnation) = (group.id, group.voters, Incarnation(seed));
+    let Options { group, peers, tuning, incarnation: seed, skew } = options;
+    let (id, incarnation) = (group.id, Incarnation(seed));
+    let known: ReplicaSet = peers.keys().copied().collect();
     let clock = Clock::start(skew);
-    let replica = Replica::recover(&group, state, recovered.records(), STREAM, clock.now())?;
+    let log = FoundLog { records: recovered.records(), stream: STREAM, trimmed: recovered.trimmed };
+    let replica = Replica::recover(&group, tuning, state, log, clock.now())?;
     let (inputs, input_receiver) = mpsc::channel(INPUTS_MAX);
     let mut tasks = JoinSet::new();
     let mut links = BTreeMap::new();
@@ -93,7 +102,9 @@ pub fn start<S: ReplicatedState + 'static>(
     let (stored_reads, ranges) = mpsc::channel(STORED_READS_MAX);
     let reader = wal.reader();
     tasks.spawn_local(read_stored(ranges, reader, links.clone(), inputs.clone()));
-    tasks.spawn_local(Inbound::new(id, voters, inputs.clone()).run(listener));
+    let (trims, trimmed) = watch::channel(Lsn(0));
+    tasks.spawn_local(trim_log(trimmed, wal.trimmer(), inputs.clone()));
+    tasks.spawn_local(Inbound::new(id, known, inputs.clone()).run(listener));
     let status = Rc::new(Cell::new(replica.status()));
     let driver = Driver {
         id,
@@ -102,12 +113,14 @@ pub fn start<S: ReplicatedState + 'static>(
         log: LogThread::start(wal).map_err(NodeError::Thread)?,
         links,
         stored_reads,
+        trims,
         timers: Timers::new(seed),
         started: Instant::now(),
         status: Rc::clone(&status),
         requests: Requests::default(),
         clock,
         hand_over: None,
+        changes: BTreeMap::new(),
         backlog: Backlog::default(),
         retry_at: None,
         last_leader: None,

@@ -1,8 +1,9 @@
 //! What goes into a replica and what comes out of it.
 
 use crate::stored::StoredRange;
-use ringleader_core::group::{Message, Timer};
+use ringleader_core::group::{Change, ChangeRefusal, Message, Timer};
 use ringleader_core::ids::{IoNumber, LogIndex, ReplicaId, RequestId, Term, Tick};
+use ringleader_core::quorum::ReplicaSet;
 use ringleader_storage::wal::Lsn;
 use ringleader_wire::Command;
 
@@ -46,6 +47,14 @@ pub enum Event {
         /// Who is to lead.
         to: ReplicaId,
     },
+    /// Change who takes part in the group; [`Outcome::Done`], with nothing in it, when that is
+    /// committed.
+    Change {
+        /// Names the request; unique among those that are open.
+        id: RequestId,
+        /// What is to change.
+        change: Change,
+    },
     /// Log records are durable.
     Durable {
         /// The last of them.
@@ -69,6 +78,11 @@ pub enum Action {
     SendStored(StoredRange),
     /// Make this durable, after all records before it, and report it by [`Event::Durable`].
     Log(LogRecord),
+    /// Records before this position are not needed any more: the log may be trimmed up to there.
+    TrimLog {
+        /// The first record that is needed.
+        below: Lsn,
+    },
     /// A request has ended.
     Reply {
         /// The request.
@@ -140,9 +154,23 @@ pub enum Refusal {
     /// The one that was to lead is no peer, or another transfer is on its way.
     #[error("nobody can take over: no such peer, or a transfer is on its way")]
     NoTransfer,
+    /// The members of the group do not change that way, or not now.
+    #[error("the group does not change: {}", why(*.0))]
+    Change(ChangeRefusal),
     /// The replica stopped because an invariant broke.
     #[error("this replica has stopped: {0}")]
     Halted(&'static str),
+}
+
+fn why(refusal: ChangeRefusal) -> &'static str {
+    match refusal {
+        ChangeRefusal::NothingCommitted => "its leader is new, ask again",
+        ChangeRefusal::AnotherChange => "another change is on its way",
+        ChangeRefusal::NoChange => "it is so already, or nobody would be left",
+        ChangeRefusal::TooFewCopies => {
+            "too few of those who would be left hold everything, ask again"
+        }
+    }
 }
 
 /// What a replica is doing in its term.
@@ -173,4 +201,8 @@ pub struct Status {
     pub applied: LogIndex,
     /// The last entry of its log.
     pub last: LogIndex,
+    /// The last entry that is not in its log any more.
+    pub start: LogIndex,
+    /// Who takes part in the group.
+    pub voters: ReplicaSet,
 }

@@ -16,25 +16,28 @@
 //! first leave the same on the disk as one.
 //!
 //! Modules: [`state`] is what the log is for, [`action`] the vocabulary, [`Replica`] the interpreter,
-//! [`stored`] how entries are read back from the log for a peer that lags, [`recovery`] the start.
+//! [`stored`] how entries are read back from the log for a peer that lags, `snapshots` how the state is
+//! sent and received instead, `base` what of the log may go, [`recovery`] the start.
 //! Drivers share [`timers`] and [`group_commit`].
 
 #![forbid(unsafe_code)]
 
 pub mod action;
+mod base;
 pub mod group_commit;
 pub mod limits;
 mod log_batch;
 mod outbox;
 pub mod recovery;
 mod replica;
+mod snapshots;
 pub mod state;
 pub mod stored;
 pub mod timers;
 
 pub use action::{Action, Event, LogRecord, Outcome, Refusal, Role, Status};
-pub use recovery::RecoverError;
-pub use replica::Replica;
-pub use state::{ReplicatedState, StateError};
+pub use recovery::{FoundLog, RecoverError};
+pub use replica::{Replica, Tuning};
+pub use state::{ReplicatedState, Staging, StateError, StateSnapshot};
 pub use stored::{StoredError, StoredRange, StoredReader};
 pub use timers::Timers;

@@ -12,6 +12,12 @@ use ringleader_wire::{Command, record};
 pub(crate) enum Extent {
     /// Nothing: it is a ballot.
     None,
+    /// It lets the log begin after this entry.
+    Trim(LogIndex),
+    /// It lets the log begin anew after this entry.
+    Install(LogIndex),
+    /// It says what all records before it led to.
+    Base,
     /// It holds so many entries after this one, and ends the log with them.
     Entries {
         /// The last entry that stays.
@@ -57,7 +63,9 @@ impl LogBatch {
     fn close(&mut self) {
         if let Some((io, write, _)) = self.open.take() {
             let extent = match &write {
-                Write::Ballot { .. } | Write::Trim { .. } | Write::Install { .. } => Extent::None,
+                Write::Ballot { .. } => Extent::None,
+                Write::Trim { upto } => Extent::Trim(*upto),
+                Write::Install { mark } => Extent::Install(mark.end.index),
                 Write::Append { after, entries } => {
                     Extent::Entries { after: *after, count: entries.len() as u64 }
                 }

@@ -1,11 +1,25 @@
 //! From the records of a log to the durable state of a replica.
 
+use crate::base::Bases;
+use crate::state::StateError;
 use crate::stored::Positions;
 use ringleader_core::group::{Durable, Entry, Group, Payload, Write};
 use ringleader_core::ids::{LogIndex, Term};
 use ringleader_core::machine::Machine;
 use ringleader_storage::wal::{Lsn, ReadError, Record};
-use ringleader_wire::{Command, DecodeError, record};
+use ringleader_wire::record::{self, Logged};
+use ringleader_wire::{Command, DecodeError};
+
+/// The log of a replica, as it was found at the start.
+#[derive(Clone, Debug)]
+pub struct FoundLog<R> {
+    /// Its records, and maybe those of other streams.
+    pub records: R,
+    /// Which are this replica's.
+    pub stream: u64,
+    /// Whether there were records before these.
+    pub trimmed: bool,
+}
 
 /// Why a replica does not start from what its disk holds.
 #[derive(Debug, thiserror::Error)]
@@ -41,12 +55,35 @@ pub enum RecoverError {
         /// The term of that one.
         last_term: u64,
     },
-    /// A record trims the log, or begins it with a snapshot.
-    #[error("record at position {position} of the log: logs without a beginning are not supported")]
-    Trimmed {
+    /// A record trims what the log does not hold, or the state does not.
+    #[error(
+        "record at position {position} of the log: it trims up to entry {upto}, the log holds \
+         {first} to {last} and the state ends with {applied}"
+    )]
+    Trims {
+        /// Where it is.
+        position: Lsn,
+        /// The last entry that it trims.
+        upto: u64,
+        /// The first entry of the log.
+        first: u64,
+        /// The last entry of the log.
+        last: u64,
+        /// The last entry that the state machine has applied.
+        applied: u64,
+    },
+    /// A record says that the ones before it led to something else than they did, or to nonsense.
+    #[error("record at position {position} of the log: it contradicts the records before it")]
+    WrongBase {
         /// Where it is.
         position: Lsn,
     },
+    /// The log was trimmed, and nothing in it says what its beginning led to.
+    #[error("the log does not begin at its beginning, and no record says what that led to")]
+    NoBase,
+    /// The state that the log begins with cannot be installed.
+    #[error("{0}")]
+    State(#[from] StateError),
     /// The state machine has applied entries that the log does not hold.
     #[error(
         "the tree holds entry {applied}, the log ends with entry {last}: they do not belong together"
@@ -64,42 +101,91 @@ pub enum RecoverError {
 pub(crate) struct OnDisk {
     pub(crate) durable: Durable<Command>,
     pub(crate) positions: Positions,
+    pub(crate) bases: Bases,
 }
 
 /// Folds the records of one stream, in order. Payloads up to `checkpointed` are in the state
 /// machine and are not kept; they are dropped one by one and not by releasing the log, which may
 /// still shrink below that index further on.
-pub(crate) fn fold(
-    records: impl IntoIterator<Item = Result<Record, ReadError>>,
-    stream: u64,
+///
+/// Of a log that was trimmed, records count from the first base on.
+pub(crate) fn fold<R: IntoIterator<Item = Result<Record, ReadError>>>(
+    log: FoundLog<R>,
     checkpointed: LogIndex,
 ) -> Result<OnDisk, RecoverError> {
-    let mut disk = OnDisk { durable: Durable::default(), positions: Positions::default() };
-    for found in records {
-        let Record { lsn: position, stream: of, payload } = found?;
-        if of != stream {
+    let mut disk = OnDisk {
+        durable: Durable::default(),
+        positions: Positions::default(),
+        bases: Bases::default(),
+    };
+    let mut begun = !log.trimmed;
+    for found in log.records {
+        let Record { lsn: position, stream, payload } = found?;
+        if stream != log.stream {
             continue;
         }
-        let mut write =
-            record::decode(&payload).map_err(|source| RecoverError::Record { position, source })?;
-        match &mut write {
-            Write::Append { after, entries } => {
-                check_follows(&disk.durable, *after, entries, position)?;
-                disk.positions.record(*after, entries.len() as u64, position);
-                drop_payloads(*after, entries, checkpointed);
+        let logged = record::decode_any(&payload)
+            .map_err(|source| RecoverError::Record { position, source })?;
+        match logged {
+            Logged::Base(base) => {
+                if !base.log.is_sound() || (begun && !is_led_to(&disk.durable, &base)) {
+                    return Err(RecoverError::WrongBase { position });
+                }
+                if !begun {
+                    disk.positions.begin_after(base.log.last());
+                    disk.durable = base;
+                    begun = true;
+                }
+                disk.bases.found(position);
             }
-            Write::Ballot { .. } => {}
-            Write::Trim { .. } | Write::Install { .. } => {
-                return Err(RecoverError::Trimmed { position });
-            }
+            Logged::Write(write) if begun => disk.fold(write, position, checkpointed)?,
+            Logged::Write(_) => {}
         }
-        Group::fold(&mut disk.durable, &write);
     }
     let last = disk.durable.log.last();
+    if !begun {
+        return Err(RecoverError::NoBase);
+    }
     if checkpointed > last {
         return Err(RecoverError::LogBehindState { applied: checkpointed.0, last: last.0 });
     }
     Ok(disk)
+}
+
+/// Whether a base says what the records before it led to.
+fn is_led_to(durable: &Durable<Command>, base: &Durable<Command>) -> bool {
+    let shape = |it: &Durable<Command>| (it.term, it.vote, it.log.start(), it.log.end());
+    shape(durable) == shape(base) && durable.log.members() == base.log.members()
+}
+
+impl OnDisk {
+    fn fold(
+        &mut self,
+        mut write: Write<Command>,
+        position: Lsn,
+        checkpointed: LogIndex,
+    ) -> Result<(), RecoverError> {
+        match &mut write {
+            Write::Append { after, entries } => {
+                check_follows(&self.durable, *after, entries, position)?;
+                self.positions.record(*after, entries.len() as u64, position);
+                drop_payloads(*after, entries, checkpointed);
+            }
+            Write::Ballot { .. } => {}
+            Write::Trim { upto } => {
+                let log = &self.durable.log;
+                if !(log.start().index..=log.last()).contains(upto) || *upto > checkpointed {
+                    let (first, last) = (log.start().index.next().0, log.last().0);
+                    let (upto, applied) = (upto.0, checkpointed.0);
+                    return Err(RecoverError::Trims { position, upto, first, last, applied });
+                }
+                self.positions.trim(*upto);
+            }
+            Write::Install { mark } => self.positions.begin_after(mark.end.index),
+        }
+        Group::fold(&mut self.durable, &write);
+        Ok(())
+    }
 }
 
 fn check_follows(

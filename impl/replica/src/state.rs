@@ -23,6 +23,9 @@ impl StateError {
 pub trait ReplicatedState:
     StateMachine<Command = Command, Answer = Result<Command, StateError>>
 {
+    /// The state at one index, to be sent.
+    type Snapshot: StateSnapshot;
+
     /// Answers a query from what is applied so far.
     ///
     /// # Errors
@@ -33,9 +36,66 @@ pub trait ReplicatedState:
     /// a checkpoint holds.
     fn applied(&self) -> LogIndex;
 
-    /// Makes everything applied so far durable.
+    /// Begins to make everything applied so far durable, beside what goes on.
+    ///
+    /// # Errors
+    /// When the storage below fails.
+    fn begin_checkpoint(&mut self) -> Result<(), StateError>;
+
+    /// The index that a restart would find in [`ReplicatedState::applied`], or an earlier one. It may
+    /// grow without being asked to.
+    ///
+    /// # Errors
+    /// When the storage below has failed.
+    fn checkpointed(&mut self) -> Result<LogIndex, StateError>;
+
+    /// Makes everything applied so far durable before it returns.
     ///
     /// # Errors
     /// When the storage below fails.
     fn checkpoint(&mut self) -> Result<(), StateError>;
+
+    /// The state at [`ReplicatedState::checkpointed`], as it was when that was asked last.
+    ///
+    /// # Errors
+    /// When the storage below has failed.
+    fn snapshot(&self) -> Result<Self::Snapshot, StateError>;
+
+    /// Sets a part of another replica's state aside, after those before it; part 0 begins anew. The
+    /// state in use stays as it is.
+    ///
+    /// # Errors
+    /// When the storage below fails. Bytes that are no part of a state are [`Staging::Refused`].
+    fn stage(&mut self, part: u32, content: &Command) -> Result<Staging, StateError>;
+
+    /// What is set aside is the whole state up to `upto`: makes it durable, still aside.
+    ///
+    /// # Errors
+    /// When the storage below fails.
+    fn finish_staging(&mut self, upto: LogIndex) -> Result<(), StateError>;
+
+    /// Lets what is set aside, by this process or the one before, be the state, durably and in one
+    /// step.
+    ///
+    /// # Errors
+    /// When the state up to `upto` is not set aside, or the storage below fails.
+    fn install(&mut self, upto: LogIndex) -> Result<(), StateError>;
+}
+
+/// A state on its way to another replica. Equal states have equal parts.
+pub trait StateSnapshot {
+    /// The next part, and whether it is the last one. The first is there even if the state is empty.
+    ///
+    /// # Errors
+    /// When the storage below fails.
+    fn next_part(&mut self) -> Result<(Command, bool), StateError>;
+}
+
+/// What became of a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Staging {
+    /// It is set aside.
+    Done,
+    /// It is no part of a state, or not the next one.
+    Refused,
 }

@@ -15,7 +15,8 @@ use crate::outbox::{Outbox, length_of};
 use ringleader_core::group::{Entry, Message, Write};
 use ringleader_core::ids::{LogEnd, LogIndex, ReplicaId, Term};
 use ringleader_storage::wal::{Lsn, ReadError, Record, Records, WalReader};
-use ringleader_wire::{Command, DecodeError, record};
+use ringleader_wire::record::{self, Logged};
+use ringleader_wire::{Command, DecodeError};
 use std::collections::VecDeque;
 
 /// An append to be built from the write-ahead log.
@@ -133,7 +134,11 @@ impl StoredReader {
         let mut next = range.prev.index.next();
         let mut entries = Vec::new();
         for part in &range.parts {
-            self.read_part(part, &mut next, &mut entries)?;
+            match self.read_part(part, &mut next, &mut entries) {
+                // It was trimmed since it was asked for.
+                Err(StoredError::Read(ReadError::Trimmed { .. })) => return Ok(Vec::new()),
+                done => done?,
+            }
         }
         Ok(range.messages(entries))
     }
@@ -180,9 +185,14 @@ impl StoredReader {
             return Ok(None);
         }
         let position = found.lsn;
-        match record::decode(&found.payload) {
-            Ok(Write::Append { after, entries }) => Ok(Some(Append { position, after, entries })),
-            Ok(Write::Ballot { .. } | Write::Trim { .. } | Write::Install { .. }) => Ok(None),
+        match record::decode_any(&found.payload) {
+            Ok(Logged::Write(Write::Append { after, entries })) => {
+                Ok(Some(Append { position, after, entries }))
+            }
+            Ok(
+                Logged::Write(Write::Ballot { .. } | Write::Trim { .. } | Write::Install { .. })
+                | Logged::Base(_),
+            ) => Ok(None),
             Err(source) => Err(StoredError::Record { position, source }),
         }
     }
@@ -228,6 +238,26 @@ impl Positions {
         self.last = LogIndex(after.0 + count);
     }
 
+    /// The log begins after this entry: where the ones before it are does not matter any more.
+    pub(crate) fn trim(&mut self, start: LogIndex) {
+        let first = self.points.partition_point(|&(point, _)| point <= start.next());
+        self.points.drain(..first.saturating_sub(1));
+    }
+
+    /// The log begins anew after this entry.
+    pub(crate) fn begin_after(&mut self, start: LogIndex) {
+        self.points.clear();
+        self.last = start;
+    }
+
+    /// From where on records hold the entries after `start`; the end of everything if there are none.
+    pub(crate) fn needed_after(&self, start: LogIndex) -> Lsn {
+        if self.last <= start {
+            return Lsn(u64::MAX);
+        }
+        self.parts(start, start.next()).first().map_or(Lsn(0), |part| part.position)
+    }
+
     /// Where to read the entries after `prev` up to `last`.
     fn parts(&self, prev: LogIndex, last: LogIndex) -> Vec<Part> {
         let first = self.points.partition_point(|&(point, _)| point <= prev.next());
@@ -270,6 +300,12 @@ impl Stored {
             let Some(oldest) = self.window.pop_front() else { return };
             self.bytes -= length_of(std::slice::from_ref(&oldest));
         }
+    }
+
+    /// The state holds everything up to here, and the log begins after it.
+    pub(crate) fn begin_after(&mut self, start: LogIndex) {
+        self.window.clear();
+        (self.end, self.bytes) = (start, 0);
     }
 
     /// The entries after `prev` up to `last`, if all are in memory.

@@ -1,6 +1,7 @@
 //! Seeded schedules over three replicas with the real write-ahead log on a simulated disk: first
 //! anything may happen, then everything works and the group must make progress; at the end nothing
-//! acknowledged is lost, nothing refused has happened, and all replicas agree.
+//! acknowledged is lost, nothing refused has happened, and all replicas agree. Logs are trimmed all the
+//! time; in half of the runs replicas lose their disks, and new ones catch up by snapshots.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod world;
@@ -23,7 +24,7 @@ fn something(world: &mut World) {
             let leader = world.likely_leader();
             world.fire(leader, Timer::Heartbeat);
         }
-        790..793 => world.fire(id, Timer::Election),
+        790..793 if world.lacks_leader() || world.rarely(8) => world.fire(id, Timer::Election),
         793..890 => {
             let leader = world.likely_leader();
             world.ask_write(leader);
@@ -34,19 +35,28 @@ fn something(world: &mut World) {
         }
         950..960 => world.checkpoint(id),
         960..963 => world.crash(id),
-        963..968 => world.cut = Some(id),
+        963..968 if world.rarely(4) => world.cut = Some(id),
         968..975 => world.cut = None,
+        975..991 if world.changes => {
+            let leader = world.likely_leader();
+            match world.random.below(8) {
+                0..4 => world.ask_join(leader),
+                4..7 => world.ask_leave(leader),
+                _ => world.lose_disk(),
+            }
+        }
         // A batch grows: what happened so far is carried out only with what comes next.
         _ => return,
     }
     if world.random.below(3) > 0 {
-        World::ids().for_each(|id| world.carry_out(id));
+        world.ids().into_iter().for_each(|id| world.carry_out(id));
     }
 }
 
 fn run(seed: u64) -> Counts {
     let mut world = World::new(seed);
-    for _ in 0..STEPS {
+    let steps = if world.changes { 3 * STEPS } else { STEPS };
+    for _ in 0..steps {
         something(&mut world);
     }
     world.heal();
@@ -67,10 +77,18 @@ fn nothing_acknowledged_is_lost_under_any_schedule() {
         sum.crashes += counts.crashes;
         sum.stored_reads += counts.stored_reads;
         sum.elections += counts.elections;
+        sum.trims += counts.trims;
+        sum.snapshot_parts += counts.snapshot_parts;
+        sum.disks_lost += counts.disks_lost;
+        sum.joined += counts.joined;
+        sum.left += counts.left;
     }
     println!("{sum:?}");
     // Each of these makes the test above say something.
     assert!(sum.acknowledged > 50 * SEEDS && sum.reads > 20 * SEEDS, "{sum:?}");
     assert!(sum.refused > SEEDS && sum.unknown > SEEDS && sum.crashes > SEEDS, "{sum:?}");
     assert!(sum.stored_reads > SEEDS && sum.elections > SEEDS, "{sum:?}");
+    assert!(sum.trims > SEEDS && sum.snapshot_parts > SEEDS, "{sum:?}");
+    assert!(sum.disks_lost > SEEDS / 4, "{sum:?}");
+    assert!(sum.joined > SEEDS / 5 && sum.left > SEEDS / 8, "{sum:?}");
 }

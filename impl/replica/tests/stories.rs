@@ -12,10 +12,10 @@ use ringleader_core::ids::{LogEnd, LogIndex, ReplicaId, RequestId, Term, Tick};
 use ringleader_core::quorum::ReplicaSet;
 use ringleader_replica::limits::{APPLY_ENTRIES_MAX, OPEN_REQUESTS_MAX};
 use ringleader_replica::{
-    Action, Event, Outcome, RecoverError, Refusal, Replica, Role, StoredReader,
+    Action, Event, FoundLog, Outcome, RecoverError, Refusal, Replica, Role, StoredReader, Tuning,
 };
 use ringleader_storage::disk::{Disk, SimulatedDisk};
-use ringleader_storage::wal::{Lsn, Options, Recovered, Wal};
+use ringleader_storage::wal::{Lsn, Options, ReadError, Record, Recovered, Wal};
 use ringleader_wire::{Command, record};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -41,6 +41,15 @@ fn config(replicas: u8) -> Config {
     }
 }
 
+fn recovered(
+    config: &Config,
+    state: List,
+    records: impl IntoIterator<Item = Result<Record, ReadError>>,
+) -> Result<Replica<List>, RecoverError> {
+    let log = FoundLog { records, stream: STREAM, trimmed: false };
+    Replica::recover(config, Tuning::default(), state, log, NOW)
+}
+
 /// A replica whose records are durable as soon as the test says so.
 struct Story {
     replica: Replica<List>,
@@ -51,7 +60,7 @@ struct Story {
 impl Story {
     fn new(replicas: u8) -> Self {
         let state = List::restart(&Kept::default());
-        let replica = Replica::recover(&config(replicas), state, [], STREAM, NOW).unwrap();
+        let replica = recovered(&config(replicas), state, []).unwrap();
         Self { replica, undurable: Vec::new(), log: Vec::new() }
     }
 
@@ -123,6 +132,7 @@ fn told(actions: &[Action]) -> String {
             Action::Reply { id, outcome } => write!(text, "reply {}: {outcome:?}", id.0).unwrap(),
             Action::SendStored(range) => write!(text, "read for {}", range.to.0).unwrap(),
             Action::Halted { invariant } => write!(text, "halted: {invariant}").unwrap(),
+            Action::TrimLog { below } => write!(text, "trim below {below}").unwrap(),
             Action::Arm { .. } | Action::Disarm { .. } => continue,
         }
         text.push('\n');
@@ -316,9 +326,9 @@ fn appended(after: u64, term: u64, values: &[u64]) -> Write<Command> {
 #[test]
 fn a_restart_finds_what_the_records_say() {
     let writes = [ballot(1), appended(0, 1, &[7, 8, 9]), ballot(2), appended(1, 2, &[6])];
-    let (_, recovered) = logged(&writes);
+    let (_, found) = logged(&writes);
     let state = List::restart(&Kept::default());
-    let replica = Replica::recover(&config(3), state, recovered.records(), STREAM, NOW).unwrap();
+    let replica = recovered(&config(3), state, found.records()).unwrap();
     let group = replica.group();
     assert_eq!((group.term(), group.vote()), (Term(2), Some(OTHER)));
     assert_eq!(group.log().end(), LogEnd { term: Term(2), index: LogIndex(2) });
@@ -330,11 +340,11 @@ fn a_restart_finds_what_the_records_say() {
 #[test]
 fn records_that_contradict_each_other_are_refused() {
     let check = |writes: &[Write<Command>], applied: u64, expected: &str| {
-        let (_, recovered) = logged(writes);
+        let (_, found) = logged(writes);
         let kept = Kept::default();
-        kept.borrow_mut().0 = LogIndex(applied);
+        kept.borrow_mut().state.0 = LogIndex(applied);
         let state = List::restart(&kept);
-        let refused = Replica::recover(&config(3), state, recovered.records(), STREAM, NOW);
+        let refused = recovered(&config(3), state, found.records());
         let error: RecoverError = refused.err().unwrap();
         assert!(error.to_string().ends_with(expected), "{error}");
     };
@@ -366,11 +376,11 @@ fn stored_entries_are_read_back_with_the_terms_they_had() {
     let first = [ballot(1), appended(0, 1, &[5, 6, 7])];
     let second = [ballot(2), appended(1, 2, &[8]), appended(2, 2, &[9])];
     let writes = [&first[..], &second[..]].concat();
-    let (wal, recovered) = logged(&writes);
+    let (wal, found) = logged(&writes);
     let kept = Kept::default();
-    *kept.borrow_mut() = (LogIndex(3), vec![5, 8, 9]);
+    kept.borrow_mut().state = (LogIndex(3), vec![5, 8, 9]);
     let state = List::restart(&kept);
-    let replica = Replica::recover(&config(3), state, recovered.records(), STREAM, NOW).unwrap();
+    let replica = recovered(&config(3), state, found.records()).unwrap();
     let mut story = Story { replica, undurable: Vec::new(), log: Vec::new() };
     story.step(Event::Timer(Timer::Election));
     story.durable();

@@ -9,8 +9,9 @@ use figment::providers::{Env, Format, Toml};
 use ringleader_core::group::{self, AnnounceCommit, AtElection, Drift, Lease, Timing, Trim};
 use ringleader_core::ids::{ReplicaId, Tick};
 use ringleader_core::quorum::ReplicaSet;
+use ringleader_replica::Tuning;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,7 @@ const FROM_ENVIRONMENT: &[&str] = &[
     "peer_address",
     "election_timeout_ms",
     "heartbeat_interval_ms",
+    "checkpoint_bytes",
     "region",
     "credentials",
     "lease",
@@ -32,6 +34,9 @@ const APPEND_ENTRIES_MAX: u64 = 64;
 
 /// Entries on their way to one peer: at 100,000 puts a second, 10 ms of them.
 const INFLIGHT_ENTRIES_MAX: u64 = 1024;
+
+/// Checkpoints that come more often cost more than what they save.
+const CHECKPOINT_BYTES_MIN: usize = 64 << 10;
 
 /// How far the rates of clocks may be off. Crystals are off by 200 parts in a million; a daemon that
 /// corrects the time may bend a clock by a twelfth at most (the default of chrony), by 1/2,000 usually.
@@ -55,6 +60,10 @@ pub(crate) struct Config {
     /// A leader speaks at least this often.
     #[serde(default = "heartbeat_interval_ms")]
     pub(crate) heartbeat_interval_ms: u64,
+    /// The state is made durable after so many bytes of changes; the log holds about three times as
+    /// many, and a restart applies up to so many again.
+    #[serde(default = "checkpoint_bytes")]
+    pub(crate) checkpoint_bytes: usize,
     /// The region's name in resource names, and in the scope of signatures.
     #[serde(default = "region")]
     pub(crate) region: String,
@@ -66,7 +75,12 @@ pub(crate) struct Config {
     /// clocks. Otherwise a majority confirms it for each, and no clock matters.
     #[serde(default = "lease")]
     pub(crate) lease: bool,
-    /// The whole group, this node included.
+    /// The ids of the members with which the group began, which never change; all replicas if it is
+    /// not said. A replica that is not among them starts empty and waits until it is added
+    /// (`ringleader members`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) members: Option<BTreeSet<u8>>,
+    /// Every replica that this node may have to speak to, this node included.
     pub(crate) replicas: Vec<Replica>,
 }
 
@@ -80,6 +94,10 @@ pub(crate) fn heartbeat_interval_ms() -> u64 {
 
 pub(crate) fn lease() -> bool {
     true
+}
+
+pub(crate) fn checkpoint_bytes() -> usize {
+    Tuning::default().checkpoint_bytes
 }
 
 pub(crate) fn region() -> String {
@@ -167,6 +185,16 @@ impl Config {
                 return Err(format!("replicas: {other} and {id} have the same address {address}"));
             }
         }
+        if let Some(id) = self.first_members().iter().find(|&&id| id >= ID_END) {
+            return Err(format!("members: id {id} is not below {ID_END}"));
+        }
+        if self.first_members().is_empty() {
+            return Err("members: nobody is among them".to_owned());
+        }
+        if self.checkpoint_bytes < CHECKPOINT_BYTES_MIN {
+            let found = self.checkpoint_bytes;
+            return Err(format!("checkpoint_bytes: {found} is less than {CHECKPOINT_BYTES_MIN}"));
+        }
         if self.data_dir.as_os_str().is_empty() {
             return Err("data_dir: it is empty".to_owned());
         }
@@ -203,11 +231,28 @@ impl Config {
         Ok(())
     }
 
+    /// The members with which the group began.
+    pub(crate) fn first_members(&self) -> BTreeSet<u8> {
+        let all = || self.replicas.iter().map(|it| it.id).collect();
+        self.members.clone().unwrap_or_else(all)
+    }
+
+    /// When the replica makes checkpoints.
+    pub(crate) fn tuning(&self) -> Tuning {
+        let usual = Tuning::default();
+        Tuning {
+            checkpoint_bytes: self.checkpoint_bytes,
+            // Several in the records that come between two checkpoints.
+            base_interval_bytes: usual.base_interval_bytes.min(self.checkpoint_bytes / 8),
+            ..usual
+        }
+    }
+
     /// The replica's part of it.
     pub(crate) fn group(&self) -> group::Config {
         group::Config {
             id: ReplicaId(self.id),
-            voters: self.replicas.iter().map(|it| ReplicaId(it.id)).collect(),
+            voters: self.first_members().into_iter().map(ReplicaId).collect(),
             election_timeout: Tick(self.election_timeout_ms * 1000),
             heartbeat_interval: Tick(self.heartbeat_interval_ms * 1000),
             append_entries_max: APPEND_ENTRIES_MAX,
@@ -215,7 +260,7 @@ impl Config {
             at_election: AtElection::AppendNoOp,
             announce_commit: AnnounceCommit::WithNextAppend,
             timing: self.timing(),
-            trim: Trim::Never,
+            trim: Trim::BelowEveryCheckpoint,
             log_replicas: ReplicaSet::default(),
         }
     }
@@ -305,6 +350,13 @@ mod tests {
     }
 
     #[test]
+    fn a_replica_that_is_no_first_member_waits() {
+        let config = load(&format!("members = [0]\n{GOOD}")).unwrap();
+        assert!(!config.group().voters.contains(ReplicaId(1)));
+        assert_eq!(config.peers().into_keys().collect::<Vec<_>>(), [ReplicaId(0)]);
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         let check = |from: &str, to: &str, expected: &str| {
             assert_eq!(load(&GOOD.replace(from, to)).unwrap_err(), expected);
@@ -319,8 +371,10 @@ mod tests {
         check(
             "id = 1\n        data",
             "id = 1\n        dat = 3\n        data",
-            "dat: unknown field: found `dat`, expected `one of `id`, `data_dir`, `api_address`, `peer_address`, `election_timeout_ms`, `heartbeat_interval_ms`, `region`, `credentials`, `lease`, `replicas``",
+            "dat: unknown field: found `dat`, expected `one of `id`, `data_dir`, `api_address`, `peer_address`, `election_timeout_ms`, `heartbeat_interval_ms`, `checkpoint_bytes`, `region`, `credentials`, `lease`, `members`, `replicas``",
         );
+        let members = format!("members = []\n{GOOD}");
+        assert_eq!(load(&members).unwrap_err(), "members: nobody is among them");
         let slow = format!("heartbeat_interval_ms = 200\n{GOOD}");
         let expected = "election_timeout_ms: 300 is less than two heartbeats of 200 ms";
         assert_eq!(load(&slow).unwrap_err(), expected);

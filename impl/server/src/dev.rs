@@ -197,9 +197,11 @@ fn configurations(data: &Path, arguments: &Arguments, nodes: u8) -> Result<Vec<C
             peer_address,
             election_timeout_ms: crate::config::election_timeout_ms(),
             heartbeat_interval_ms: crate::config::heartbeat_interval_ms(),
+            checkpoint_bytes: crate::config::checkpoint_bytes(),
             region: arguments.region.clone(),
             credentials: credentials.clone(),
             lease: true,
+            members: None,
             replicas: replicas.clone(),
         };
         let path = config_path(data, id);

@@ -1,4 +1,5 @@
-//! The HTTP listener: one route for the API, one for health, one for the replica's status.
+//! The HTTP listener: one route for the API, one for health, one for the replica's status, one for
+//! changes of the group.
 //!
 //! Of an API request, in this order: read the body (bounded in bytes and in time), inflate it,
 //! translate it, check its signature. A body that is not JSON is told so whoever sent it; whatever
@@ -6,6 +7,7 @@
 
 mod coding;
 pub(crate) mod credentials;
+mod members;
 pub(crate) mod signature;
 
 use crate::faults::Toll;
@@ -34,6 +36,7 @@ use ringleader_replica::Role;
 use serde::Serialize;
 use signature::Verifier;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,7 +93,7 @@ async fn accept(
             let _slot = slot;
             let answer = service_fn(|request| {
                 let server = Rc::clone(&server);
-                async move { Ok::<_, Infallible>(server.answer(request).await) }
+                async move { Ok::<_, Infallible>(server.answer(request, address.ip()).await) }
             });
             let mut http = http1::Builder::new();
             // Also ends connections that nobody uses.
@@ -123,12 +126,16 @@ struct StatusDocument {
     commit: u64,
     applied: u64,
     last: u64,
+    /// The last entry that is not in the log any more.
+    log_start: u64,
+    /// Who takes part in the group.
+    members: Vec<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     faults: Option<Toll>,
 }
 
 impl Server {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: Request<Incoming>, from: IpAddr) -> Response<Full<Bytes>> {
         let from_a_page = request.headers().contains_key(ORIGIN);
         let mut response = match (request.method(), request.uri().path()) {
             (&Method::POST, "/") => self.answer_api(request).await,
@@ -140,6 +147,10 @@ impl Server {
             }
             (&Method::GET, "/ringleader/status") => {
                 plain(StatusCode::OK, "application/json", status_of(&self.service))
+            }
+            (&Method::POST, "/ringleader/members") => {
+                let (status, text) = members::answer(&self.service.node, &request, from).await;
+                plain(status, "application/json", text)
             }
             _ => plain(StatusCode::NOT_FOUND, "text/plain", "not found".to_owned()),
         };
@@ -318,6 +329,8 @@ fn status_of(service: &Service) -> String {
         commit: status.commit.0,
         applied: status.applied.0,
         last: status.last.0,
+        log_start: status.start.0,
+        members: status.voters.iter().map(|it| it.0).collect(),
         faults: service.faults.as_ref().map(|it| it.toll()),
     };
     serde_json::to_string(&document).expect("numbers and names are JSON")

@@ -45,6 +45,10 @@ pub(crate) const CONNECTIONS_MAX: usize = 4096;
 /// as many collect while the ones before them are written, which bounds what they take of memory.
 pub(crate) const DELTA_BYTES_MAX: usize = 32 << 20;
 
+/// Bytes of one part of a state on its way to another replica: read and written within 2 ms each, so that
+/// requests come between.
+pub(crate) const SNAPSHOT_PART_BYTES: usize = 256 << 10;
+
 /// Replicas of one group.
 pub(crate) const REPLICAS_MAX: usize = 7;
 

@@ -1,6 +1,6 @@
 //! The `ringleader` binary: configuration, storage, the HTTP listener, and their wiring.
 //!
-//! Exit codes: 0 asked to stop; 2 configuration or arguments; 3 no answer (`status`); 4 storage
+//! Exit codes: 0 asked to stop; 2 configuration or arguments; 3 no answer (`status`, `members`); 4 storage
 //! failed; 101 a bug of ours.
 
 #![forbid(unsafe_code)]
@@ -11,6 +11,7 @@ mod exit;
 mod faults;
 mod http;
 mod limits;
+mod members;
 mod random;
 mod serve;
 mod service;
@@ -40,6 +41,8 @@ enum Command {
     Config(config::Arguments),
     /// Say where the replica of a node stands.
     Status(status::Arguments),
+    /// Add a replica to the group, or take one out of it.
+    Members(members::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Command::Dev(arguments) => dev::run(&arguments),
         Command::Config(arguments) => config::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Members(arguments) => members::run(&arguments),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

@@ -79,6 +79,7 @@ async fn serve(arguments: &Arguments, config: &Config) -> Result<(), Failure> {
     let options = Options {
         group: config.group(),
         peers: config.peers(),
+        tuning: config.tuning(),
         incarnation: random.next(),
         skew: faults.as_ref().map(|it| it.skew.clone()),
     };
@@ -100,7 +101,9 @@ async fn serve(arguments: &Arguments, config: &Config) -> Result<(), Failure> {
     tokio::task::spawn_local(upkeep::run(node.clone()));
     let told = told_to_stop(arguments.stop_with_stdin)?;
     tokio::task::spawn_local(async move {
-        tracing::info!(reason = told.await, "stopping");
+        // Not within the line below: where that is not logged, it is not evaluated either.
+        let reason = told.await;
+        tracing::info!(reason, "stopping");
         node.hand_over().await;
         drop(stop_serving);
         // It panicked or ended: there is nobody to wait for.

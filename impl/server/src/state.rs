@@ -1,9 +1,10 @@
 //! The tables as the state machine of a replica: commands, queries and answers as bytes.
 
+use crate::limits::SNAPSHOT_PART_BYTES;
 use ringleader_core::ids::LogIndex;
 use ringleader_core::machine::StateMachine;
-use ringleader_replica::{ReplicatedState, StateError};
-use ringleader_storage::engine::TreeEngine;
+use ringleader_replica::{ReplicatedState, Staging, StateError, StateSnapshot};
+use ringleader_storage::engine::{Snapshot, TreeEngine, TreeSnapshot};
 use ringleader_table::{self as table, Found, Tables};
 use ringleader_wire::limits::{ANSWER_LENGTH_MAX, COMMAND_LENGTH_MAX};
 use ringleader_wire::{Command, codec};
@@ -62,6 +63,8 @@ impl StateMachine for TableState {
 }
 
 impl ReplicatedState for TableState {
+    type Snapshot = SentState;
+
     fn read(&self, query: &Command) -> Result<Command, StateError> {
         let answer = match codec::decode(query.as_bytes(), COMMAND_LENGTH_MAX) {
             Ok(query) => {
@@ -76,9 +79,52 @@ impl ReplicatedState for TableState {
         self.tables.applied()
     }
 
+    fn begin_checkpoint(&mut self) -> Result<(), StateError> {
+        self.tables.begin_checkpoint().map_err(StateError::new)
+    }
+
+    fn checkpointed(&mut self) -> Result<LogIndex, StateError> {
+        self.tables.checkpointed().map_err(StateError::new)
+    }
+
     fn checkpoint(&mut self) -> Result<(), StateError> {
-        timed("checkpoint", || self.tables.checkpoint()).map_err(StateError::new)?;
+        self.tables.checkpoint().map_err(StateError::new)?;
         Ok(())
+    }
+
+    fn snapshot(&self) -> Result<SentState, StateError> {
+        let snapshot = self.tables.snapshot().map_err(StateError::new)?;
+        Ok(SentState { snapshot, after: None })
+    }
+
+    fn stage(&mut self, part: u32, content: &Command) -> Result<Staging, StateError> {
+        let staged = self.tables.stage(part, content.as_bytes()).map_err(StateError::new)?;
+        Ok(if staged { Staging::Done } else { Staging::Refused })
+    }
+
+    fn finish_staging(&mut self, upto: LogIndex) -> Result<(), StateError> {
+        tracing::info!(upto = upto.0, "a state from the leader is set aside");
+        self.tables.finish_staging(upto).map_err(StateError::new)
+    }
+
+    fn install(&mut self, upto: LogIndex) -> Result<(), StateError> {
+        tracing::info!(upto = upto.0, "installing a state");
+        self.tables.install(upto).map_err(StateError::new)
+    }
+}
+
+/// The tables on their way to another replica.
+pub(crate) struct SentState {
+    snapshot: TreeSnapshot,
+    after: Option<Vec<u8>>,
+}
+
+impl StateSnapshot for SentState {
+    fn next_part(&mut self) -> Result<(Command, bool), StateError> {
+        let part = self.snapshot.part(self.after.as_deref(), SNAPSHOT_PART_BYTES);
+        let part = part.map_err(StateError::new)?;
+        self.after = part.last_key.or(self.after.take());
+        Ok((part.bytes.into(), part.is_last))
     }
 }
 

@@ -70,34 +70,50 @@ fn in_words(status: &Value) -> String {
     };
     let [id, role, term, leader] = ["id", "role", "term", "leader"].map(field);
     let [commit, applied, last] = ["commit", "applied", "last"].map(field);
+    let [start, members] = ["log_start", "members"].map(field);
     format!(
-        "node {id}  {role} in term {term}, leader {leader}, \
-         commit {commit}, applied {applied}, last {last}"
+        "node {id}  {role} in term {term}, leader {leader}, members {members}, \
+         commit {commit}, applied {applied}, log after {start} up to {last}"
     )
 }
 
-/// One request on one connection: the answer is what comes until its end.
 fn ask(endpoint: &str) -> io::Result<Value> {
+    let answer = exchange(endpoint, "GET /ringleader/status", TIMEOUT)?;
+    if answer.status == 200 { Ok(answer.document) } else { Err(no_node()) }
+}
+
+/// What a node answered.
+pub(crate) struct NodeAnswer {
+    pub(crate) status: u16,
+    pub(crate) document: Value,
+}
+
+fn no_node() -> io::Error {
+    io::Error::other("this is no ringleader node")
+}
+
+/// One request, of this method and path, on one connection: the answer is what comes until its end.
+pub(crate) fn exchange(endpoint: &str, line: &str, patience: Duration) -> io::Result<NodeAnswer> {
     let authority = endpoint.strip_prefix("http://").unwrap_or(endpoint).trim_end_matches('/');
     let address = authority
         .to_socket_addrs()?
         .next()
         .ok_or_else(|| io::Error::other("the name has no address"))?;
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
     let request = format!(
-        "GET /ringleader/status HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n\r\n"
+        "{line} HTTP/1.1\r\nhost: {authority}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
     );
     stream.write_all(request.as_bytes())?;
     let mut answer = String::new();
     stream.take(ANSWER_LENGTH_MAX).read_to_string(&mut answer)?;
-    body_of(&answer)
-        .and_then(|body| serde_json::from_str(body).ok())
-        .ok_or_else(|| io::Error::other("this is no ringleader node"))
+    parsed(&answer).ok_or_else(no_node)
 }
 
-fn body_of(answer: &str) -> Option<&str> {
+fn parsed(answer: &str) -> Option<NodeAnswer> {
     let (head, body) = answer.split_once("\r\n\r\n")?;
-    head.starts_with("HTTP/1.1 200 ").then_some(body)
+    let status = head.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
+    let document = serde_json::from_str(body).ok()?;
+    Some(NodeAnswer { status, document })
 }

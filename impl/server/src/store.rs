@@ -3,7 +3,7 @@
 //! ```text
 //! DATA_DIR/node.toml      which replica of which group this is; written once
 //! DATA_DIR/log/           the write-ahead log
-//! DATA_DIR/tree.redb      the tree; can be built again from the log
+//! DATA_DIR/tree.redb      the tree; can be built again from the log as long as that is whole
 //! ```
 //!
 //! A log that is gone may have held a vote or an acknowledged entry, and an empty one looks like
@@ -30,6 +30,14 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// What to do about a damaged tree.
+const REBUILD_ADVICE: &str = "the log is whole: move the file away and start again to rebuild it";
+
+/// What to do if the log does not hold all that the tree held.
+const REPLACE_ADVICE: &str = "the log does not begin at the beginning, so only other replicas hold all \
+                              of it: take this one out of its group (ringleader members --remove) \
+                              and add a replica with a new id in its place";
+
 /// The file of the tree.
 const TREE_NAME: &str = "tree.redb";
 
@@ -39,7 +47,7 @@ const TREE_NAME: &str = "tree.redb";
 struct Identity {
     /// The replica.
     id: u8,
-    /// The members of its group, in ascending order.
+    /// The members with which its group began, in ascending order.
     group: Vec<u8>,
 }
 
@@ -73,9 +81,9 @@ impl Store {
         } else {
             directory.check_identity(&identity)?;
         }
-        // First, because the log is locked by whoever has it open, and can build a damaged tree again.
+        // First, because the log is locked by whoever has it open, and may build a damaged tree again.
         let (wal, recovered) = directory.open_log(config.id, faults)?;
-        let state = directory.open_tree(faults)?;
+        let state = directory.open_tree(recovered.trimmed, faults)?;
         if let Some(cut) = &recovered.cut {
             tracing::info!(at = cut.at.0, found = %cut.found, "cut a torn write from the log");
         }
@@ -95,9 +103,7 @@ fn wal_options(owner: u8) -> wal::Options {
 
 impl Identity {
     fn of(config: &Config) -> Self {
-        let mut group: Vec<u8> = config.replicas.iter().map(|it| it.id).collect();
-        group.sort_unstable();
-        Self { id: config.id, group }
+        Self { id: config.id, group: config.first_members().into_iter().collect() }
     }
 }
 
@@ -143,13 +149,17 @@ impl Directory<'_> {
         Wal::open(&disk, wal_options(owner)).map_err(|it| self.failed("log:", it))
     }
 
-    fn open_tree(&self, faults: Option<&Injected>) -> Result<Tables<TreeEngine>, Failure> {
+    fn open_tree(
+        &self,
+        log_trimmed: bool,
+        faults: Option<&Injected>,
+    ) -> Result<Tables<TreeEngine>, Failure> {
         let disk = DirectoryDisk::open(self.0).map_err(|it| self.failed("open:", it))?;
         let disk = with_faults(Arc::new(disk), faults);
         let tree = TreeEngine::open_on(&disk, TREE_NAME, tree_options());
         let tree = tree.map_err(|error| {
             if let TreeError::Damaged { found } = error {
-                let advice = "the log is whole: move the file away and start again to rebuild it";
+                let advice = if log_trimmed { REPLACE_ADVICE } else { REBUILD_ADVICE };
                 self.failed("tree.redb is damaged:", format!("{found}; {advice}"))
             } else {
                 self.failed("tree.redb:", error)
@@ -255,7 +265,8 @@ impl Directory<'_> {
         self.failed(
             "there is no store:",
             "if this node has never been started, start it with --bootstrap; if it has, what it \
-             voted and acknowledged is lost, and it must not start",
+             voted and acknowledged is lost, and it must not start: take it out of its group \
+             (ringleader members --remove) and add a replica with a new id in its place",
         )
     }
 }
@@ -274,9 +285,11 @@ mod tests {
             peer_address: ([127, 0, 0, 1], 2).into(),
             election_timeout_ms: 300,
             heartbeat_interval_ms: 50,
+            checkpoint_bytes: 1 << 20,
             region: "local".to_owned(),
             credentials: None,
             lease: true,
+            members: None,
             replicas: vec![replica(0), replica(1)],
         }
     }

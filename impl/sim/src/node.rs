@@ -15,7 +15,9 @@ use ringleader_core::ids::{LogIndex, ReplicaId, Tick};
 use ringleader_core::machine::Machine;
 use ringleader_core::quorum::ReplicaSet;
 use ringleader_replica::group_commit::{Written, write_group};
-use ringleader_replica::{Action, Event, LogRecord, Replica, StoredReader, Timers};
+use ringleader_replica::{
+    Action, Event, FoundLog, LogRecord, Replica, StoredReader, Timers, Tuning,
+};
 use ringleader_storage::disk::{Disk, Fault as DiskFault, Loss, SimulatedDisk};
 use ringleader_storage::engine::{Folding, TreeEngine, TreeError, TreeOptions};
 use ringleader_storage::wal::{Lsn, OpenError, Options, Wal};
@@ -260,7 +262,8 @@ impl Node {
         let Some((state, tree_rebuilt)) = self.open_tree()? else { return Ok(Started::Failed) };
         let local = self.clock.read(now);
         let records = records.into_iter().map(Ok);
-        let replica = Replica::recover(&self.config, state, records, STREAM, local);
+        let log = FoundLog { records, stream: STREAM, trimmed: recovered.trimmed };
+        let replica = Replica::recover(&self.config, Tuning::default(), state, log, local);
         let replica = replica.map_err(|error| Violation::new("ENGINE-3", error.to_string()))?;
         let seed = self.random.draw();
         self.process = Some(Box::new(Process {

@@ -177,6 +177,7 @@ impl World {
                     process.timers.arm(timer, delay, jitter, local);
                 }
                 Action::Disarm { timer } => process.timers.disarm(timer),
+                Action::TrimLog { below } => unreachable!("no log is trimmed, up to {below}"),
                 Action::Halted { invariant } => {
                     let detail = format!("node {} has stopped itself", id.0);
                     return Err(Violation::new(&format!("HALT: {invariant}"), detail).into());

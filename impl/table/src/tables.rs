@@ -10,7 +10,7 @@ use crate::{Answer, Command, layout};
 use ringleader_core::ids::LogIndex;
 use ringleader_core::machine::StateMachine;
 use ringleader_item::{IndexName, PackedItem, Refusal, TableDescription, TableId, TableName};
-use ringleader_storage::engine::Engine;
+use ringleader_storage::engine::{Engine, StageError};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::ops::Bound;
@@ -76,6 +76,19 @@ impl<E: Engine> Tables<E> {
             counts: BTreeMap::new(),
             failed: false,
         };
+        tables.load_all()?;
+        Ok(tables)
+    }
+
+    /// Takes into memory what the engine holds of catalogue, tasks, notes and counts, in place of what
+    /// was there.
+    fn load_all(&mut self) -> Result<(), TableError<E::Error>> {
+        let tables = self;
+        tables.catalogue.clear();
+        tables.names.clear();
+        tables.tasks.clear();
+        tables.notes = 0;
+        tables.counts.clear();
         let (start, end) = (catalogue::catalogue_start(), catalogue::catalogue_end());
         let range = (Bound::Included(start.to_vec()), Bound::Excluded(end.to_vec()));
         tables.load("catalogue record", &range, |key, record, tables| {
@@ -98,8 +111,7 @@ impl<E: Engine> Tables<E> {
             tables.counts.insert(Counted::decode(key)?, Count::decode(record)?);
             Some(())
         })?;
-        tables.count_what_was_not()?;
-        Ok(tables)
+        tables.count_what_was_not()
     }
 
     /// Takes the records of a range into memory.
@@ -231,6 +243,59 @@ impl<E: Engine> Tables<E> {
     /// When the engine fails.
     pub fn checkpoint(&mut self) -> Result<LogIndex, TableError<E::Error>> {
         self.engine.checkpoint().map(LogIndex).map_err(TableError::Engine)
+    }
+
+    /// Begins to make everything applied so far durable, beside what goes on.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    pub fn begin_checkpoint(&mut self) -> Result<(), TableError<E::Error>> {
+        self.engine.begin_checkpoint().map_err(TableError::Engine)
+    }
+
+    /// The index whose state a crash now would leave, or a later one.
+    ///
+    /// # Errors
+    /// When the engine has failed.
+    pub fn checkpointed(&mut self) -> Result<LogIndex, TableError<E::Error>> {
+        self.engine.checkpointed().map(LogIndex).map_err(TableError::Engine)
+    }
+
+    /// The state of the last checkpoint, to be sent to another replica.
+    ///
+    /// # Errors
+    /// When the engine has failed.
+    pub fn snapshot(&self) -> Result<E::Snapshot, TableError<E::Error>> {
+        self.engine.snapshot().map_err(TableError::Engine)
+    }
+
+    /// Sets a part of another replica's state aside. False if the bytes are no such part.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    pub fn stage(&mut self, part: u32, bytes: &[u8]) -> Result<bool, TableError<E::Error>> {
+        match self.engine.stage(part, bytes) {
+            Ok(()) => Ok(true),
+            Err(StageError::Part(_)) => Ok(false),
+            Err(StageError::Engine(error)) => Err(TableError::Engine(error)),
+        }
+    }
+
+    /// What is set aside is the whole state up to an entry: makes it durable.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    pub fn finish_staging(&mut self, upto: LogIndex) -> Result<(), TableError<E::Error>> {
+        self.engine.finish_staging(upto.0).map_err(TableError::Engine)
+    }
+
+    /// Lets what is set aside be the state.
+    ///
+    /// # Errors
+    /// When it is not there, the engine fails, or its records are damaged.
+    pub fn install(&mut self, upto: LogIndex) -> Result<(), TableError<E::Error>> {
+        self.engine.install(upto.0).map_err(TableError::Engine)?;
+        self.load_all()
     }
 
     /// The index of the last applied entry.

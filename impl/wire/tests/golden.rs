@@ -1,11 +1,12 @@
 //! The bytes on disk and on the network, pinned: a node must read what an older one wrote.
 
 use bytes::BytesMut;
-use ringleader_core::group::{Entry, Message, Payload, Write};
+use ringleader_core::group::{Durable, Entry, Log, Membership, Message, Payload, Write};
 use ringleader_core::ids::{LogEnd, LogIndex, ReplicaId, Term};
 use ringleader_wire::frame::{
     Answered, Forward, ForwardOutcome, ForwardRequest, Frame, Hello, Incarnation,
 };
+use ringleader_wire::record::Logged;
 use ringleader_wire::{Command, frame, record};
 
 fn hex(bytes: &[u8]) -> String {
@@ -36,6 +37,31 @@ fn records_have_these_bytes() {
         "01 01000000 0500000000000000 0200000000000000 0200000000000000 00000000 \
          0300000000000000 01000000 0300000000000000 707574",
     );
+}
+
+#[test]
+fn a_base_has_these_bytes_and_no_commands() {
+    let mut log = Log::default();
+    let members = Membership::default();
+    log.append(Entry { term: Term(1), payload: Payload::Members(members) });
+    for entry in entries() {
+        log.append(entry);
+    }
+    log.release(LogIndex(2));
+    log.trim(LogIndex(1));
+    let bytes = record::encode_base(Durable { term: Term(3), vote: None, log: log.clone() });
+    let expected = "02 0300000000000000 00 \
+         0100000000000000 0100000000000000 \
+         0200000000000000 0200000000000000 0200000000000000 0300000000000000 0300000000000000 \
+         0200000000000000 0100000000000000 01000000 0000000000000000 \
+         0100000000000000 0100000000000000 0000000000000000 0000000000000000";
+    assert_eq!(hex(&bytes), expected.replace(' ', ""));
+    let log = log.map(&mut |_| Command::default());
+    let base = Durable { term: Term(3), vote: None, log };
+    assert_eq!(record::decode_any(&bytes).unwrap(), Logged::Base(base));
+    // A write is one whichever way it is read.
+    let write = Write::Ballot { term: Term(8), vote: None };
+    assert_eq!(record::decode_any(&record::encode(&write)).unwrap(), Logged::Write(write));
 }
 
 #[test]

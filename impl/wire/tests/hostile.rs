@@ -88,6 +88,7 @@ proptest! {
     #[test]
     fn no_bytes_make_a_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let _ = record::decode(&bytes);
+        let _ = record::decode_any(&bytes);
         let _ = take(&bytes);
         let _ = codec::decode::<Message<ringleader_wire::Command>>(&bytes, FRAME_PAYLOAD_LENGTH_MAX);
     }

@@ -3,7 +3,7 @@
 
 use ringleader_core::ids::LogIndex;
 use ringleader_core::machine::StateMachine;
-use ringleader_replica::{ReplicatedState, StateError};
+use ringleader_replica::{ReplicatedState, Staging, StateError, StateSnapshot};
 use ringleader_wire::Command;
 
 #[derive(Default)]
@@ -30,7 +30,18 @@ impl StateMachine for List {
     }
 }
 
+/// No log is trimmed here, so nobody needs a state.
+pub(crate) enum NoState {}
+
+impl StateSnapshot for NoState {
+    fn next_part(&mut self) -> Result<(Command, bool), StateError> {
+        match *self {}
+    }
+}
+
 impl ReplicatedState for List {
+    type Snapshot = NoState;
+
     fn read(&self, _query: &Command) -> Result<Command, StateError> {
         Ok(append(self.values.len() as u64))
     }
@@ -39,7 +50,31 @@ impl ReplicatedState for List {
         LogIndex::ZERO
     }
 
+    fn begin_checkpoint(&mut self) -> Result<(), StateError> {
+        Ok(())
+    }
+
+    fn checkpointed(&mut self) -> Result<LogIndex, StateError> {
+        Ok(LogIndex::ZERO)
+    }
+
     fn checkpoint(&mut self) -> Result<(), StateError> {
         Ok(())
+    }
+
+    fn snapshot(&self) -> Result<NoState, StateError> {
+        Err(StateError::new("this list is only in memory"))
+    }
+
+    fn stage(&mut self, _part: u32, _content: &Command) -> Result<Staging, StateError> {
+        Ok(Staging::Refused)
+    }
+
+    fn finish_staging(&mut self, _upto: LogIndex) -> Result<(), StateError> {
+        Err(StateError::new("this list is only in memory"))
+    }
+
+    fn install(&mut self, _upto: LogIndex) -> Result<(), StateError> {
+        Err(StateError::new("this list is only in memory"))
     }
 }

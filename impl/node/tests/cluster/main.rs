@@ -11,7 +11,7 @@ use ringleader_core::group::{
 use ringleader_core::ids::{LogEnd, LogIndex, ReplicaId, Term, Tick};
 use ringleader_core::quorum::ReplicaSet;
 use ringleader_node::{Handle, NodeError, Options, Outcome, RefusedBecause, Running};
-use ringleader_replica::Role;
+use ringleader_replica::{Role, Tuning};
 use ringleader_storage::disk::{Disk, Fault, SimulatedDisk};
 use ringleader_storage::wal::{self, Wal};
 use ringleader_wire::Command;
@@ -116,7 +116,8 @@ impl Group {
         let (wal, recovered) = Wal::open_or_create(&self.disks[&id], options).unwrap();
         let peers = self.addresses.clone();
         let incarnation = u64::from(id.0) + 100;
-        let options = Options { group: self.config(id), peers, incarnation, skew: None };
+        let (group, tuning) = (self.config(id), Tuning::default());
+        let options = Options { group, peers, tuning, incarnation, skew: None };
         let (handle, running): (_, Running) =
             ringleader_node::start(options, wal, &recovered, List::default(), listener).unwrap();
         let running = tokio::task::spawn_local(running);

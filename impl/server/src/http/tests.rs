@@ -36,13 +36,15 @@ async fn start(directory: &std::path::Path, verifier: Option<Verifier>) -> Socke
         election_timeout_ms: 10,
         heartbeat_interval_ms: 5,
         region: "local".to_owned(),
+        checkpoint_bytes: 1 << 20,
+        members: None,
         credentials: None,
         lease: true,
         replicas: vec![Replica { id: 0, address: any.to_owned() }],
     };
     let store = Store::open(&config, Start::First, None).map_err(|it| it.to_string()).unwrap();
-    let options =
-        Options { group: config.group(), peers: config.peers(), incarnation: 1, skew: None };
+    let (group, tuning) = (config.group(), config.tuning());
+    let options = Options { group, peers: config.peers(), tuning, incarnation: 1, skew: None };
     let (node, running) =
         ringleader_node::start(options, store.wal, &store.recovered, store.state, peers).unwrap();
     tokio::task::spawn_local(running);
@@ -138,7 +140,7 @@ fn health_and_status_are_told() {
         // A first answer means that there is a leader.
         call(address, "CreateTable", TABLE).await;
         let status = get(address, "/ringleader/status").await;
-        let expected = r#"{"version":1,"id":0,"term":1,"role":"leader","leader":0,"commit":2,"applied":2,"last":2}"#;
+        let expected = r#"{"version":1,"id":0,"term":1,"role":"leader","leader":0,"commit":2,"applied":2,"last":2,"log_start":0,"members":[0]}"#;
         assert!(status.ends_with(expected), "{status}");
         assert!(get(address, "/elsewhere").await.starts_with("HTTP/1.1 404 "));
     });

@@ -127,6 +127,26 @@ impl<C> Log<C> {
 }
 
 impl<C: Clone> Log<C> {
+    /// Whether the parts of a log that somebody wrote down fit together (`LOG-1` to `LOG-3`): one that
+    /// was read from bytes may be anything.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        let Self { start, runs, released, payloads, members } = self;
+        let Some(last) = released.0.checked_add(payloads.len() as u64) else { return false };
+        let grow = |pair: &[Run]| pair[0].first < pair[1].first && pair[0].term < pair[1].term;
+        let first = start.index.0.checked_add(1);
+        let begins = match runs.first() {
+            Some(run) => Some(run.first.0) == first && run.term >= start.term,
+            None => last == start.index.0,
+        };
+        begins
+            && start.index <= *released
+            && runs.windows(2).all(grow)
+            && runs.last().is_none_or(|run| run.first.0 <= last)
+            && members.windows(2).all(|pair| pair[0].0 < pair[1].0)
+            && members.last().is_none_or(|(index, _)| index.0 <= last)
+    }
+
     /// Index of the last entry, 0 if there is none.
     #[must_use]
     pub fn last(&self) -> LogIndex {

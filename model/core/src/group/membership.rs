@@ -179,7 +179,8 @@ impl<C: Clone + Debug + Eq + Ord + Hash> Group<C> {
     }
 
     /// Who gets this leader's log without counting yet.
-    pub(super) fn newcomer(&self) -> Option<ReplicaId> {
+    #[must_use]
+    pub fn newcomer(&self) -> Option<ReplicaId> {
         match &self.role {
             Role::Leader(leader) => leader.catching_up.map(|it| it.replica),
             Role::Follower { .. } | Role::Asking { .. } | Role::Candidate { .. } => None,

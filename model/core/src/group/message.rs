@@ -288,6 +288,7 @@ pub enum Write<C> {
 
 /// What the disk of a replica holds.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Durable<C> {
     /// The highest term seen.
     pub term: Term,
