@@ -88,7 +88,9 @@ impl Drop for LogThread {
 }
 
 fn write_group(wal: &mut Wal, batch: &mut Vec<LogRecord>) -> Completion {
-    match group_commit::write_group(wal, STREAM, batch) {
+    let written = group_commit::write_group(wal, STREAM, batch);
+    batch.clear();
+    match written {
         Ok(written) => Completion::Durable(written),
         Err(error) => Completion::Failed(error),
     }

@@ -28,15 +28,10 @@ impl Written {
 /// # Errors
 /// When the log cannot be written. Nothing of the group may be taken for durable, and the process
 /// must end.
-pub fn write_group(
-    wal: &mut Wal,
-    stream: u64,
-    group: &mut Vec<LogRecord>,
-) -> Result<Written, WriteError> {
+pub fn write_group(wal: &mut Wal, stream: u64, group: &[LogRecord]) -> Result<Written, WriteError> {
     let bytes = group.iter().map(|record| record.bytes.len()).sum();
     let io = group.last().map_or(IoNumber::NONE, |record| record.io);
-    let append = |record: LogRecord| wal.append(stream, &record.bytes);
-    let positions = group.drain(..).map(append).collect();
+    let positions = group.iter().map(|record| wal.append(stream, &record.bytes)).collect();
     wal.commit()?;
     Ok(Written { io, positions, bytes })
 }

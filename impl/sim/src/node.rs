@@ -387,9 +387,8 @@ impl Node {
             // Zero to all of its operations; the last choice is that it is written, unreported.
             let operations = self.random.below(4);
             self.log_disk.crash_after(operations);
-            let mut group = flight.clone();
             // Whatever comes of it, nobody is told.
-            let _ = write_group(&mut process.wal, STREAM, &mut group);
+            let _ = write_group(&mut process.wal, STREAM, flight);
         }
         self.left_in_flight = flight.or_else(|| self.left_in_flight.take());
         self.log_disk.crash_after(0);

@@ -162,13 +162,13 @@ impl World {
         for action in actions.drain(..) {
             match action {
                 Action::Send { to, message } => {
-                    self.say(at, &Envelope { from: id, to, message })?;
+                    self.say(at, Envelope { from: id, to, message })?;
                 }
                 Action::SendStored(range) => {
                     let read = process.reader(range.to).read(&range);
                     let messages = read.map_err(|error| Stop::Storage(error.to_string()))?;
                     for message in messages {
-                        self.say(at, &Envelope { from: id, to: range.to, message })?;
+                        self.say(at, Envelope { from: id, to: range.to, message })?;
                     }
                 }
                 Action::Log(record) => process.queued.push(record),
@@ -189,7 +189,7 @@ impl World {
     }
 
     /// `ELECTION-2`: whatever is said, the disk holds.
-    fn say(&mut self, at: usize, envelope: &Envelope) -> Result<(), Violation> {
+    fn say(&mut self, at: usize, envelope: Envelope) -> Result<(), Violation> {
         if !promise_is_durable(self.nodes[at].durable(), envelope.to, &envelope.message) {
             let detail = format!("node {at} says {:?}", envelope.message);
             return Err(Violation::new("ELECTION-2", detail));
@@ -220,8 +220,7 @@ impl World {
         let process = node.process.as_mut().expect("looked up above");
         let flight = process.flight.take().expect("a write that ends was in flight");
         let first_operation = node.log_disk.operations();
-        let mut group = flight.clone();
-        match write_group(&mut process.wal, STREAM, &mut group) {
+        match write_group(&mut process.wal, STREAM, &flight) {
             Ok(written) => {
                 let lengths = flight.iter().map(|record| record.bytes.len());
                 let places = written.positions.iter().copied().zip(lengths).collect();

@@ -183,13 +183,14 @@ impl Contents {
 
     fn sync(&mut self) {
         self.stable.resize(self.cached.len(), 0);
-        for sector in std::mem::take(&mut self.unsynced) {
-            if self.doubtful.contains(&sector.0) {
-                self.unsynced.insert(sector.0, sector.1);
-            } else {
-                put(&mut self.stable, sector.0, &whole(&self.cached, sector.0));
+        let Self { stable, cached, unsynced, doubtful } = self;
+        unsynced.retain(|&sector, _| {
+            let stays = doubtful.contains(&sector);
+            if !stays {
+                put(stable, sector, part(cached, sector));
             }
-        }
+            stays
+        });
     }
 
     fn fail_sync(&mut self) {
@@ -227,8 +228,7 @@ impl Contents {
     fn settle(&mut self) {
         self.cached.resize(self.stable.len(), 0);
         for sector in std::mem::take(&mut self.unsynced).into_keys() {
-            let content = whole(&self.stable, sector);
-            put(&mut self.cached, sector, &content);
+            put(&mut self.cached, sector, part(&self.stable, sector));
         }
         self.doubtful.clear();
     }
