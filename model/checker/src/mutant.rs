@@ -1,7 +1,8 @@
 //! Mutants: the workspace with one rule broken, to show that a check notices.
 //!
 //! A mutant is a small file in `model/mutants`: a text that occurs exactly once in one source file,
-//! what replaces it, and the property that must fall. Production sources carry no mutant code.
+//! what replaces it, and what must notice: a property of a model, the simulator, or a test. Production
+//! sources carry no mutant code.
 //!
 //! Mutants are built in a copy of the workspace with a target directory of its own: two copies of a
 //! tree that share one make cargo take the other's artifacts for fresh, and the mutant's checks
@@ -15,11 +16,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// One broken rule.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub struct Mutant {
     /// The file's name without its ending.
-    #[serde(skip)]
     pub name: String,
     /// The rule that is broken, in a sentence.
     pub rule: String,
@@ -31,13 +30,94 @@ pub struct Mutant {
     pub find: String,
     /// What takes its place.
     pub replace: String,
-    /// The model that notices: the smallest that does.
-    pub model: String,
-    /// The property that must fall.
-    pub property: String,
+    /// What notices.
+    pub check: Check,
     /// Whether a real cluster shows it too.
-    #[serde(default)]
     pub cluster: bool,
+}
+
+/// What must notice a mutant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// A property falls in a model: the smallest that shows it.
+    Model {
+        /// The model.
+        model: String,
+        /// The property.
+        property: String,
+    },
+    /// One of the first seeds of `simulate` breaks a promise.
+    Simulator {
+        /// How many seeds it may take.
+        seeds: u64,
+    },
+    /// A test fails: one that tries every crash point, say.
+    Test(Test),
+}
+
+/// A test of a package.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Test {
+    /// The package.
+    pub package: String,
+    /// The file in its `tests` without its ending, or `lib` for those beside the code.
+    pub target: String,
+    /// The test's path, as `cargo test` prints it.
+    pub name: String,
+}
+
+impl Check {
+    /// What notices, in one word.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Model { model, .. } => model,
+            Self::Simulator { .. } => "simulator",
+            Self::Test(test) => &test.target,
+        }
+    }
+
+    /// What must fall, as far as it is known beforehand.
+    #[must_use]
+    pub fn expected(&self) -> &str {
+        match self {
+            Self::Model { property, .. } => property,
+            Self::Simulator { .. } => "a promise",
+            Self::Test(test) => &test.name,
+        }
+    }
+}
+
+/// A mutant as its file says it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    rule: String,
+    source: String,
+    file: PathBuf,
+    find: String,
+    replace: String,
+    model: Option<String>,
+    property: Option<String>,
+    /// Seeds, at most.
+    simulator: Option<u64>,
+    test: Option<Test>,
+    #[serde(default)]
+    cluster: bool,
+}
+
+impl Written {
+    fn into_mutant(self, name: String) -> Result<Mutant> {
+        let check = match (self.model, self.property, self.simulator, self.test) {
+            (Some(model), Some(property), None, None) => Check::Model { model, property },
+            (None, None, Some(seeds), None) => Check::Simulator { seeds },
+            (None, None, None, Some(test)) => Check::Test(test),
+            _ => bail!("it must name a model and a property, or the simulator's seeds, or a test"),
+        };
+        let Self { rule, source, file, find, replace, cluster, .. } = self;
+        Ok(Mutant { name, rule, source, file, find, replace, check, cluster })
+    }
 }
 
 /// Reads every mutant of a workspace, by name.
@@ -56,9 +136,10 @@ pub fn all(root: &Path) -> Result<Vec<Mutant>> {
             continue;
         }
         let text = std::fs::read_to_string(&path)?;
-        let mutant: Mutant = toml::from_str(&text).with_context(|| path.display().to_string())?;
+        let written: Written = toml::from_str(&text).with_context(|| path.display().to_string())?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        mutants.push(Mutant { name, ..mutant });
+        let mutant = written.into_mutant(name).with_context(|| path.display().to_string())?;
+        mutants.push(mutant);
     }
     mutants.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(mutants)
@@ -151,19 +232,49 @@ impl Workshop {
     ///
     /// If cargo cannot be started, or does not build it.
     pub fn build(&self, package: &str, binary: &str) -> Result<PathBuf> {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let status = Command::new(cargo)
-            .args(["build", "--profile", "mutant", "--package", package, "--bin", binary])
-            .current_dir(&self.copy)
-            .env("CARGO_TARGET_DIR", &self.target)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .status()
-            .context("cannot start cargo")?;
-        if !status.success() {
-            bail!("{package} does not build in {}", self.copy.display());
-        }
+        self.cargo(&["build", "--package", package, "--bin", binary])?;
         Ok(self.target.join("mutant").join(format!("{binary}{}", std::env::consts::EXE_SUFFIX)))
+    }
+
+    /// Runs a test of the copy. Returns whether it passed.
+    ///
+    /// # Errors
+    ///
+    /// If cargo cannot be started, the test does not build, or there is no such test.
+    pub fn passes(&self, test: &Test) -> Result<bool> {
+        let mut arguments = vec!["test", "--package", &test.package];
+        match test.target.as_str() {
+            "lib" => arguments.push("--lib"),
+            target => arguments.extend(["--test", target]),
+        }
+        let mut build = arguments.clone();
+        build.push("--no-run");
+        self.cargo(&build)?;
+        let output = self.command(&arguments).args(["--", "--exact", &test.name]).output();
+        let output = output.context("cannot start cargo")?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        ensure!(said.contains("running 1 test"), "{} has no test {}", test.target, test.name);
+        Ok(output.status.success())
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        let (verb, rest) = arguments.split_first().unwrap_or((&"", &[]));
+        command.arg(verb).args(["--profile", "mutant"]).args(rest);
+        command.current_dir(&self.copy).env("CARGO_TARGET_DIR", &self.target);
+        command.stdin(Stdio::null()).stderr(Stdio::piped()).stdout(Stdio::piped());
+        command
+    }
+
+    /// Has cargo build something, with its progress on standard error.
+    fn cargo(&self, arguments: &[&str]) -> Result<()> {
+        let mut command = self.command(arguments);
+        let status = command.stdout(Stdio::null()).stderr(Stdio::inherit()).status();
+        if !status.context("cannot start cargo")?.success() {
+            bail!("cargo {} fails in {}", arguments.join(" "), self.copy.display());
+        }
+        Ok(())
     }
 }
 
@@ -235,16 +346,56 @@ mod tests {
         for mutant in mutants {
             let text = std::fs::read_to_string(root.join(&mutant.file)).unwrap();
             mutant.apply(&text).unwrap();
-            let model = models.iter().find(|it| it.name() == mutant.model);
-            let model =
-                model.unwrap_or_else(|| panic!("{}: no model {}", mutant.name, mutant.model));
-            assert!(
-                model.properties().contains(&mutant.property.as_str()),
-                "{}: {} has no property {}",
-                mutant.name,
-                mutant.model,
-                mutant.property
-            );
+            let name = &mutant.name;
+            match &mutant.check {
+                Check::Model { model, property } => {
+                    let found = models.iter().find(|it| it.name() == *model);
+                    let found = found.unwrap_or_else(|| panic!("{name}: no model {model}"));
+                    let properties = found.properties();
+                    let known = properties.contains(&property.as_str());
+                    assert!(known, "{name}: {model} has no property {property}");
+                }
+                Check::Simulator { seeds } => assert!((1..=10_000).contains(seeds), "{name}"),
+                Check::Test(wanted) => {
+                    // Of a test beside the code the last part of its path is its name.
+                    let last = wanted.name.rsplit("::").next().unwrap_or_default();
+                    let folder =
+                        root.join("impl").join(wanted.package.trim_start_matches("ringleader-"));
+                    let place = match wanted.target.as_str() {
+                        "lib" => folder.join("src"),
+                        target => folder.join("tests").join(format!("{target}.rs")),
+                    };
+                    assert!(holds(&place, &format!("fn {last}(")), "{name}: no test {last}");
+                }
+            }
+        }
+    }
+
+    /// Whether a file, or one below a folder, has this text.
+    fn holds(place: &Path, text: &str) -> bool {
+        if place.is_dir() {
+            let entries = std::fs::read_dir(place).unwrap();
+            return entries.into_iter().any(|entry| holds(&entry.unwrap().path(), text));
+        }
+        std::fs::read_to_string(place).is_ok_and(|found| found.contains(text))
+    }
+
+    #[test]
+    fn a_mutant_names_one_thing_that_notices() {
+        let parse = |rest: &str| {
+            let head = "rule = 'r'\nsource = 's'\nfile = 'f'\nfind = 'x'\nreplace = 'y'\n";
+            let written: Written = toml::from_str(&format!("{head}{rest}"))?;
+            written.into_mutant("m".into()).map(|mutant| mutant.check)
+        };
+        let simulator = parse("simulator = 20").unwrap();
+        assert_eq!((simulator.name(), simulator.expected()), ("simulator", "a promise"));
+        let test = parse("test = { package = 'p', target = 't', name = 'n' }").unwrap();
+        assert_eq!((test.name(), test.expected()), ("t", "n"));
+        let model = parse("model = 'crash'\nproperty = 'COMMIT-1'").unwrap();
+        assert_eq!((model.name(), model.expected()), ("crash", "COMMIT-1"));
+        for rest in ["", "model = 'crash'", "model = 'a'\nproperty = 'b'\nsimulator = 1"] {
+            let error = parse(rest).unwrap_err().to_string();
+            assert!(error.starts_with("it must name a model"), "{error}");
         }
     }
 
@@ -257,8 +408,7 @@ mod tests {
             file: "f".into(),
             find: "x".into(),
             replace: "y".into(),
-            model: String::new(),
-            property: String::new(),
+            check: Check::Simulator { seeds: 1 },
             cluster: false,
         };
         assert_eq!(mutant.apply("axb").unwrap(), "ayb");
