@@ -201,9 +201,6 @@ impl<S: ReplicatedState> Replica<S> {
             if self.bases.is_due_after(record.bytes.len(), interval) && self.trim != Trim::Never {
                 base_after = Some(record.io);
             }
-            if matches!(extent, Extent::Install(_)) {
-                base_after = Some(record.io);
-            }
             self.records.push_back((record.io, extent));
             actions.push(Action::Log(record));
         }

@@ -356,6 +356,22 @@ mod tests {
     }
 
     #[test]
+    fn the_record_of_the_first_entry_that_is_left_is_kept() {
+        let mut positions = Positions::default();
+        for (after, position) in [(0, 1), (64, 2), (128, 3)] {
+            positions.record(LogIndex(after), 64, Lsn(position));
+        }
+        positions.trim(LogIndex(63));
+        assert_eq!(positions.needed_after(LogIndex(63)), Lsn(1), "entry 64 is in the first one");
+        positions.trim(LogIndex(64));
+        assert_eq!(positions.needed_after(LogIndex(64)), Lsn(2));
+        assert_eq!(parts(&positions, 64, 130), [(2, 128), (3, 130)]);
+        assert_eq!(positions.needed_after(LogIndex(192)), Lsn(u64::MAX), "nothing is left");
+        positions.begin_after(LogIndex(500));
+        assert_eq!(positions.needed_after(LogIndex(500)), Lsn(u64::MAX));
+    }
+
+    #[test]
     fn positions_are_sparse() {
         let mut positions = Positions::default();
         for index in 0..1000 {

@@ -6,7 +6,8 @@ mod list;
 
 use list::{Kept, List};
 use ringleader_core::group::{
-    AnnounceCommit, AtElection, Config, Entry, Message, Payload, Timer, Timing, Trim, Write,
+    AnnounceCommit, AtElection, Config, Entry, Membership, Message, Payload, SnapshotMark, Timer,
+    Timing, Trim, Write,
 };
 use ringleader_core::ids::{LogEnd, LogIndex, ReplicaId, RequestId, Term, Tick};
 use ringleader_core::quorum::ReplicaSet;
@@ -299,6 +300,30 @@ fn a_replica_that_halts_ends_what_is_open_and_refuses_the_rest() {
     assert_eq!(story.replica.status().role, Role::Halted);
     let refused = Outcome::Refused(Refusal::Halted(broken));
     assert_eq!(story.write(12, 1), [Action::Reply { id: RequestId(12), outcome: refused }]);
+}
+
+/// A follower that has not applied all that it may gets the leader's state: what it was to apply is not
+/// in its log any more.
+#[test]
+fn a_state_that_comes_replaces_what_was_to_be_applied() {
+    let mut story = Story::new(3);
+    let count = APPLY_ENTRIES_MAX * 3;
+    let entry = Entry { term: Term(1), payload: Payload::Command(list::append(7)) };
+    let entries = vec![entry; usize::try_from(count).unwrap()];
+    let (term, prev, commit) = (Term(1), LogEnd::default(), LogIndex(count));
+    story.receive(OTHER, Message::Append { term, prev, entries, commit });
+    story.durable();
+    assert_eq!(story.replica.status().applied, LogIndex(APPLY_ENTRIES_MAX));
+    let end = LogEnd { term, index: LogIndex(count * 2) };
+    let members = Membership { voters: ReplicaSet::first(3), ..Membership::default() };
+    let mark = SnapshotMark { end, members_index: LogIndex(0), members };
+    let (part, last, content) = (0, true, vec![list::append(5)]);
+    story.receive(OTHER, Message::SnapshotPart { term, mark, part, last, content });
+    assert_eq!(story.replica.status().applied, LogIndex(APPLY_ENTRIES_MAX), "not yet durable");
+    assert_eq!(story.log.last(), Some(&Write::Install { mark }));
+    story.durable();
+    assert_eq!(story.replica.status().applied, end.index);
+    assert_eq!(story.replica.state().values, [5]);
 }
 
 /// A log with these writes, as a replica finds it when it starts.

@@ -7,6 +7,7 @@
 
 mod coding;
 pub(crate) mod credentials;
+mod health;
 mod members;
 pub(crate) mod signature;
 
@@ -148,6 +149,8 @@ impl Server {
             (&Method::GET, "/ringleader/status") => {
                 plain(StatusCode::OK, "application/json", status_of(&self.service))
             }
+            (&Method::GET, "/livez") => told(health::live(&self.service.node.status())),
+            (&Method::GET, "/readyz") => told(health::ready(&self.service.node.status())),
             (&Method::POST, "/ringleader/members") => {
                 let (status, text) = members::answer(&self.service.node, &request, from).await;
                 plain(status, "application/json", text)
@@ -304,6 +307,11 @@ async fn discard(mut body: Incoming) {
         let Some(Ok(frame)) = body.frame().await else { return };
         left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
     }
+}
+
+/// An answer of one line.
+fn told((status, text): (StatusCode, &str)) -> Response<Full<Bytes>> {
+    plain(status, "text/plain", format!("{text}\n"))
 }
 
 fn plain(status: StatusCode, content_type: &'static str, text: String) -> Response<Full<Bytes>> {

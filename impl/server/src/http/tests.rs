@@ -142,6 +142,11 @@ fn health_and_status_are_told() {
         let status = get(address, "/ringleader/status").await;
         let expected = r#"{"version":1,"id":0,"term":1,"role":"leader","leader":0,"commit":2,"applied":2,"last":2,"log_start":0,"members":[0]}"#;
         assert!(status.ends_with(expected), "{status}");
+        for (path, said) in [("/livez", "live"), ("/readyz", "ready")] {
+            let answer = get(address, path).await;
+            assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+            assert!(answer.ends_with(&format!("\r\n\r\n{said}\n")), "{answer}");
+        }
         assert!(get(address, "/elsewhere").await.starts_with("HTTP/1.1 404 "));
     });
 }
