@@ -80,6 +80,8 @@ pub struct Cluster {
     links: Links,
     /// Between clients and nodes.
     client_links: Option<Links>,
+    /// Servers that somebody else started; then there are no nodes of ours.
+    foreign: Vec<SocketAddr>,
 }
 
 impl Cluster {
@@ -100,16 +102,22 @@ impl Cluster {
             let node = Node::prepare(setup, id, apis[id], peers[id], &group)?;
             nodes.push(node);
         }
-        let client_links = match setup.access {
-            Access::Direct => None,
-            Access::Links => {
-                Some(Links::outside(apis).await.context("cannot open a port for clients")?)
-            }
-        };
-        let mut cluster = Self { nodes, links, client_links };
+        let client_links = client_links(setup.access, apis).await?;
+        let mut cluster = Self { nodes, links, client_links, foreign: Vec::new() };
         cluster.start_stopped().await.context(NotANode(setup.server.clone()))?;
         cluster.leader(RECOVERY_MAX).await?;
         Ok(cluster)
+    }
+
+    /// Servers that somebody else started. They can only be hurt on the way from the clients to them.
+    ///
+    /// # Errors
+    ///
+    /// If no port can be had for that way.
+    pub async fn attach(endpoints: &[SocketAddr], access: Access) -> Result<Self> {
+        let links = Links::open(&[]).await?;
+        let client_links = client_links(access, endpoints).await?;
+        Ok(Self { nodes: Vec::new(), links, client_links, foreign: endpoints.to_vec() })
     }
 
     /// Starts every node that does not run, all at once, and waits until each is ready.
@@ -133,14 +141,15 @@ impl Cluster {
     #[must_use]
     pub fn apis(&self) -> Vec<SocketAddr> {
         let link = |id| self.client_links.as_ref().and_then(|links| links.get(id, id));
-        let nodes = self.nodes.iter().enumerate();
-        nodes.map(|(id, node)| link(id).map_or(node.api(), Link::address)).collect()
+        let own = self.nodes.iter().map(Node::api);
+        let all = own.chain(self.foreign.iter().copied()).enumerate();
+        all.map(|(id, api)| link(id).map_or(api, Link::address)).collect()
     }
 
     /// How many nodes there are.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.nodes.len()
+        self.nodes.len() + self.foreign.len()
     }
 
     /// One node.
@@ -198,6 +207,10 @@ impl Cluster {
     }
 
     async fn agreed(&self, patience: Duration, voices: usize) -> Result<usize> {
+        if self.nodes.is_empty() {
+            // Who leads foreign servers is their own affair.
+            return Ok(0);
+        }
         let deadline = Instant::now() + patience;
         loop {
             let statuses = self.statuses().await;
@@ -236,6 +249,16 @@ impl Cluster {
             node.ended().await?;
         }
         Ok(())
+    }
+}
+
+async fn client_links(access: Access, apis: &[SocketAddr]) -> Result<Option<Links>> {
+    match access {
+        Access::Direct => Ok(None),
+        Access::Links => {
+            let links = Links::outside(apis).await;
+            Ok(Some(links.context("cannot open a port for clients")?))
+        }
     }
 }
 

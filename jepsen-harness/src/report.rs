@@ -13,7 +13,10 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use crate::nemesis::{Effect, FaultReport};
 use crate::run::Outcome;
 use crate::verdict::{Row, Verdict, grouped, overall};
-use statistics::{Bucket, buckets, float, latencies_ns, longest_silence_ns, percentile};
+use statistics::{
+    Bucket, WINDOW_NS, Window, buckets, float, latencies_ns, longest_silence_ns, percentile,
+    windows, writes_again_ns,
+};
 
 /// What a report shows.
 pub struct Report<'a> {
@@ -69,6 +72,7 @@ pub fn page(report: &Report<'_>) -> Markup {
                     }
                     @if let Some(outcome) = report.outcome {
                         (charts(outcome))
+                        (availability(outcome))
                         (faults(outcome))
                     }
                     (again(report))
@@ -150,6 +154,35 @@ fn charts(outcome: &Outcome) -> Markup {
     }
 }
 
+/// The share of acknowledged operations, window by window.
+fn availability(outcome: &Outcome) -> Markup {
+    let windows = windows(&outcome.lines);
+    let share = |window: &Window| 100.0 * float(window.acknowledged) / float(window.ended.max(1));
+    let seconds = WINDOW_NS / 1_000_000_000;
+    html! {
+        section {
+            h2 { "Availability per " (seconds) " s" }
+            div class="scroll" {
+                table {
+                    thead { tr {
+                        th class="number" { "from" } th class="number" { "ended" }
+                        th class="number" { "acknowledged" }
+                    } }
+                    tbody {
+                        @for (at, window) in windows.iter().enumerate() {
+                            tr {
+                                td class="number" { (at as u64 * seconds) " s" }
+                                td class="number" { (grouped(window.ended)) }
+                                td class="number" { (format!("{:.2} %", share(window))) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
 fn legend(entries: &[(&str, &str)]) -> Markup {
     html! {
         p class="legend" {
@@ -164,6 +197,9 @@ fn faults(outcome: &Outcome) -> Markup {
     let silence = |fault: &FaultReport| {
         longest_silence_ns(&outcome.lines, fault.start_ns, fault.recovered_ns)
     };
+    let again = |fault: &FaultReport| {
+        writes_again_ns(&outcome.lines, fault.end_ns).map_or("never".to_owned(), milliseconds)
+    };
     html! {
         section {
             h2 { "Faults" }
@@ -174,6 +210,7 @@ fn faults(outcome: &Outcome) -> Markup {
                             tr {
                                 th { "fault" } th class="number" { "at" } th class="number" { "held" }
                                 th class="number" { "one leader again after" }
+                                th class="number" { "writes again after" }
                                 th class="number" { "longest silence" } th { "measured effect" }
                             }
                         }
@@ -186,6 +223,7 @@ fn faults(outcome: &Outcome) -> Markup {
                                     td class="number" {
                                         (milliseconds(fault.recovered_ns - fault.end_ns))
                                     }
+                                    td class="number" { (again(fault)) }
                                     td class="number" { (milliseconds(silence(fault))) }
                                     td {
                                         @match &fault.effect {

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -43,6 +43,8 @@ pub struct Plan {
     pub target: Target,
     /// How many objects a workload uses.
     pub size: Size,
+    /// Servers that somebody else started; empty: three nodes of ours are.
+    pub endpoints: Vec<SocketAddr>,
     /// Fewer faults void the run.
     pub faults_min: usize,
 }
@@ -121,18 +123,23 @@ pub async fn run(plan: &Plan, progress: &dyn Fn(&str)) -> Result<Outcome> {
     let histories = Histories::create(&paths)
         .with_context(|| format!("cannot write histories to {}", plan.directory.display()))?;
 
-    progress("starting three nodes");
-    let mut cluster = Cluster::start(&setup(plan)).await?;
+    let mut cluster = if plan.endpoints.is_empty() {
+        progress("starting three nodes");
+        Cluster::start(&setup(plan)).await?
+    } else {
+        Cluster::attach(&plan.endpoints, setup(plan).access).await?
+    };
+    let prefix = prefix(plan);
     let apis = cluster.apis();
     let leader = cluster.leader(RECOVERY_MAX).await?;
     for kind in &plan.workloads {
-        plan.target.prepare(*kind, apis[leader]).await?;
+        plan.target.prepare(*kind, apis[leader], &prefix).await?;
     }
     progress(&format!("node {leader} leads; load begins"));
 
     let mut random = Random::new(plan.seed);
     let strikes = schedule::plan(&plan.faults, plan.load_time, apis.len(), &mut random);
-    let mut workloads = start(plan, &apis, &histories, &mut random);
+    let mut workloads = start(plan, &prefix, &apis, &histories, &mut random);
 
     let mut faults = Vec::new();
     let mut findings = Vec::new();
@@ -174,6 +181,16 @@ pub async fn run(plan: &Plan, progress: &dyn Fn(&str)) -> Result<Outcome> {
     Ok(outcome)
 }
 
+/// What a foreign server may hold from an earlier run is told apart by the moment of this one; ours
+/// start empty.
+fn prefix(plan: &Plan) -> String {
+    if plan.endpoints.is_empty() {
+        return String::new();
+    }
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("{}-", since.as_millis())
+}
+
 /// Where the history of a workload goes.
 fn history_path(plan: &Plan, kind: Kind) -> PathBuf {
     if plan.workloads.len() == 1 {
@@ -190,6 +207,7 @@ fn part(plan: &Plan, kind: Kind, name: &str) -> String {
 /// Starts every workload with its share of the clients and of the rate.
 fn start(
     plan: &Plan,
+    prefix: &str,
     apis: &[SocketAddr],
     histories: &Histories,
     random: &mut Random,
@@ -207,6 +225,7 @@ fn start(
             target: plan.target,
             size: plan.size,
             process_first: place as u64 * PROCESSES_PER_WORKLOAD,
+            prefix: prefix.to_owned(),
         };
         workloads.push(Workload::start(job, &load, apis, histories.of(place), random));
     }
@@ -423,6 +442,7 @@ mod tests {
             workloads: vec![Kind::Item],
             target: Target::Dynamo,
             size: Size { keys: 1, operations_per_key: 1 },
+            endpoints: Vec::new(),
         };
         let report = |kind: &&str| FaultReport {
             kind: (*kind).into(),

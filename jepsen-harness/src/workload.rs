@@ -73,9 +73,9 @@ impl Target {
     /// # Errors
     ///
     /// If that is not there within ten seconds.
-    pub async fn prepare(self, kind: Kind, api: SocketAddr) -> Result<()> {
+    pub async fn prepare(self, kind: Kind, api: SocketAddr, prefix: &str) -> Result<()> {
         match self {
-            Self::Dynamo => dynamo::prepare(kind, api).await,
+            Self::Dynamo => dynamo::prepare(kind, api, prefix).await,
             Self::Etcd(_) => Ok(()),
         }
     }
@@ -100,7 +100,7 @@ pub struct Load {
 }
 
 /// What the clients do, to whom, and how large.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Job {
     /// The workload.
     pub kind: Kind,
@@ -110,6 +110,8 @@ pub struct Job {
     pub size: Size,
     /// The number of its first process.
     pub process_first: u64,
+    /// Before every name on the server: what an earlier run left there is not ours.
+    pub prefix: String,
 }
 
 /// How many operations ended in which way.
@@ -145,6 +147,7 @@ pub struct Workload {
 struct Shared {
     kind: Kind,
     target: Target,
+    prefix: String,
     load: Load,
     recorder: Arc<Recorder>,
     script: Mutex<Box<dyn Script>>,
@@ -165,11 +168,12 @@ impl Workload {
         recorder: Arc<Recorder>,
         random: &mut Random,
     ) -> Self {
-        let Job { kind, target, size, process_first } = job;
+        let Job { kind, target, size, process_first, prefix } = job;
         let script = script::script(kind, Random::new(random.draw()), size);
         let shared = Arc::new(Shared {
             kind,
             target,
+            prefix,
             load: load.clone(),
             recorder,
             script: Mutex::new(script),
@@ -255,7 +259,9 @@ impl Workload {
         if kind == Kind::Index {
             let read = read.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let mut client = self.shared.target.client(apis[0], self.shared.load.timeout);
-            if let Some(differs) = dynamo::index_differs(&mut client, &read, INDEX_MAX).await {
+            if let Some(differs) =
+                dynamo::index_differs(&mut client, &self.shared.prefix, &read, INDEX_MAX).await
+            {
                 bail!("{differs}, {} s after the heal", INDEX_MAX.as_secs());
             }
         }
@@ -398,14 +404,17 @@ impl Connection {
         shared.recorder.invoke(self.process, self.node, operation);
         let completion = match shared.target {
             Target::Dynamo => {
-                let asked = dynamo::ask(&mut self.client, shared.kind, operation).await;
+                let asked =
+                    dynamo::ask(&mut self.client, shared.kind, &shared.prefix, operation).await;
                 let Answered { completion, surprise } = asked;
                 if let Some(text) = surprise {
                     shared.surprise(text);
                 }
                 completion
             }
-            Target::Etcd(reads) => etcd::ask(&mut self.client, reads, operation).await,
+            Target::Etcd(reads) => {
+                etcd::ask(&mut self.client, reads, &shared.prefix, operation).await
+            }
         };
         shared.recorder.complete(self.process, self.node, operation, &completion);
         shared.script().observe(operation, &completion);

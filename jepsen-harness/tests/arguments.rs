@@ -32,6 +32,26 @@ fn bad_arguments_are_refused_before_anything_starts() {
         ),
         (JEPSEN, &["run", "--workload", "set,bank,set"], "--workload set,bank,set names set twice"),
         (JEPSEN, &["run", "--seconds", "0"], "invalid value '0' for '--seconds"),
+        (
+            JEPSEN,
+            &["run", "--target", "etcd"],
+            "--endpoint is for the targets dynamodb and etcd, and they need it",
+        ),
+        (
+            JEPSEN,
+            &["run", "--target", "etcd", "--endpoint", "127.0.0.1:1", "--workload", "bank"],
+            "etcd has no operations for --workload bank",
+        ),
+        (
+            JEPSEN,
+            &["run", "--target", "dynamodb", "--endpoint", "127.0.0.1:1", "--faults", "kill"],
+            "the fault kill cannot be done to a server that somebody else started",
+        ),
+        (
+            JEPSEN,
+            &["run", "--target", "dynamodb", "--endpoint", "nowhere", "--faults", "none"],
+            "--endpoint nowhere is no HOST:PORT",
+        ),
         (JEPSEN, &["run", "--server", "no/such/program"], "there is no program no/such/program"),
         (JEPSEN, &["walk"], "unrecognized subcommand 'walk'"),
         (

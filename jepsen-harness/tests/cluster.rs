@@ -36,6 +36,7 @@ async fn survives(names: &str, seed: u64) {
         workloads: vec![Kind::Item],
         target: Target::Dynamo,
         size: Size { keys: 8, operations_per_key: 200 },
+        endpoints: Vec::new(),
     };
     let outcome = run(&plan, &|text| eprintln!("{text}")).await.unwrap();
     assert_eq!(

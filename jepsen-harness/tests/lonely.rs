@@ -34,6 +34,7 @@ fn plan(directory: PathBuf, faults: &str, seconds: u64) -> Plan {
         workloads: vec![Kind::Item],
         target: Target::Dynamo,
         size: Size { keys: 4, operations_per_key: 200 },
+        endpoints: Vec::new(),
     }
 }
 

@@ -88,6 +88,7 @@ fn the_verdict_comes_first_and_everything_else_follows() {
             "The illegal part",
             "Latency of acknowledged operations",
             "Operations per second",
+            "Availability per 5 s",
             "Faults",
             "Once more",
         ]

@@ -1,5 +1,6 @@
 //! `jepsen`: fault-injection runs against a cluster of real processes.
 
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use jepsen_harness::report::{self, Report};
 use jepsen_harness::run::{Outcome, Plan, run};
 use jepsen_harness::schedule::seconds_min;
 use jepsen_harness::verdict::{Row, Verdict, junit, overall, table};
-use jepsen_harness::workload::{Kind, Load, Size, Target};
+use jepsen_harness::workload::{EtcdReads, Kind, Load, Size, Target};
 use serde_json::json;
 
 /// Start three nodes, load them, break them, and judge what the clients saw.
@@ -40,7 +41,18 @@ enum Command {
     /// Lists workloads and faults.
     List,
     /// Runs one workload under faults; writes history, logs and report.html.
-    Run(RunArguments),
+    Run(Box<RunArguments>),
+}
+
+/// Whose API is spoken.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum TargetName {
+    /// Three nodes of this workspace, started and stopped.
+    Ringleader,
+    /// Any server of the DynamoDB API, at `--endpoint`.
+    Dynamodb,
+    /// etcd 3.4 or later, by the HTTP gateway of the members at `--endpoint`.
+    Etcd,
 }
 
 /// What a run is to come to.
@@ -58,6 +70,16 @@ struct RunArguments {
     /// and the rate; `all` is every one.
     #[arg(long, default_value = "item")]
     workload: String,
+    /// Whose API is spoken.
+    #[arg(long, value_enum, default_value_t = TargetName::Ringleader)]
+    target: TargetName,
+    /// A server that somebody else started, HOST:PORT; may be given several times. It can only be
+    /// hurt on the way to it: cut-clients.
+    #[arg(long, value_name = "HOST:PORT")]
+    endpoint: Vec<String>,
+    /// etcd: reads are answered by the member that was asked, however old.
+    #[arg(long)]
+    serializable: bool,
     /// Which faults take turns, comma-separated; see `jepsen list`. `a+b` strikes with both at once;
     /// `none` for none, `all` for each alone.
     #[arg(long, default_value = "kill,pause,isolate,isolate-leader,kill-all")]
@@ -109,7 +131,7 @@ struct RunArguments {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::List => command::main(async { command::print(&list(), 0).map(|()| 0) }),
-        Command::Run(arguments) => command::main(run_all(arguments)),
+        Command::Run(arguments) => command::main(run_all(*arguments)),
     }
 }
 
@@ -132,6 +154,7 @@ fn list() -> String {
 async fn run_all(arguments: RunArguments) -> Result<u8, Failure> {
     let faults = catalogue::faults(&arguments.faults).map_err(Failure::unusable)?;
     let workloads = parse_workloads(&arguments.workload)?;
+    let target = target(&arguments, &workloads, &faults)?;
     let seconds_min = seconds_min(faults.len());
     if arguments.seconds < seconds_min {
         return Err(Failure::unusable(format!(
@@ -144,13 +167,17 @@ async fn run_all(arguments: RunArguments) -> Result<u8, Failure> {
     let out = arguments.out.clone().unwrap_or_else(|| results_directory("jepsen"));
     command::writable(&out, arguments.junit.as_deref())?;
     let progress = Progress::start();
-    let (server, _) = command::programs(arguments.server.as_ref(), &[])?;
+    let server = match arguments.target {
+        TargetName::Ringleader => command::programs(arguments.server.as_ref(), &[])?.0,
+        TargetName::Dynamodb | TargetName::Etcd => PathBuf::new(),
+    };
     let mut runs = Vec::new();
     let mut rows: Vec<Row> = Vec::new();
     for seed in arguments.seed..=last_seed {
         let directory =
             if arguments.repeat == 1 { out.clone() } else { out.join(format!("seed-{seed}")) };
-        let plan = plan(&arguments, &workloads, &faults, seed, server.clone(), directory);
+        let plan =
+            plan(&arguments, (&workloads, &faults), &target, seed, server.clone(), directory);
         let outcome = run(&plan, &|text| progress.say(text)).await;
         let outcome = outcome.map_err(|error| {
             let foreign = arguments.server.is_some() && error.is::<NotANode>();
@@ -207,6 +234,45 @@ fn text(seed: u64, plan: &Plan, outcome: &Outcome) -> String {
     )
 }
 
+/// What is spoken, and to whom; nobody of ours is started if there is anybody.
+fn target(
+    arguments: &RunArguments,
+    workloads: &[Kind],
+    faults: &[Fault],
+) -> Result<(Target, Vec<SocketAddr>), Failure> {
+    let reads =
+        if arguments.serializable { EtcdReads::Serializable } else { EtcdReads::Linearizable };
+    let target = match arguments.target {
+        TargetName::Ringleader | TargetName::Dynamodb => Target::Dynamo,
+        TargetName::Etcd => Target::Etcd(reads),
+    };
+    if arguments.serializable && arguments.target != TargetName::Etcd {
+        return Err(Failure::unusable("--serializable is for --target etcd".into()));
+    }
+    if (arguments.target == TargetName::Ringleader) != arguments.endpoint.is_empty() {
+        let text = "--endpoint is for the targets dynamodb and etcd, and they need it";
+        return Err(Failure::unusable(text.into()));
+    }
+    if let Some(kind) = workloads.iter().find(|kind| !target.supports(**kind)) {
+        return Err(Failure::unusable(format!("etcd has no operations for --workload {kind}")));
+    }
+    let inside = faults.iter().find(|fault| !fault.is_outside());
+    if let (false, Some(fault)) = (arguments.endpoint.is_empty(), inside) {
+        return Err(Failure::unusable(format!(
+            "the fault {fault} cannot be done to a server that somebody else started; \
+             cut-clients can, and none"
+        )));
+    }
+    let address = |text: &String| {
+        let authority = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
+        let found = authority.to_socket_addrs().ok().and_then(|mut all| all.next());
+        found.ok_or_else(|| Failure::unusable(format!("--endpoint {text} is no HOST:PORT")))
+    };
+    let endpoints: Result<Vec<SocketAddr>, Failure> =
+        arguments.endpoint.iter().map(address).collect();
+    Ok((target, endpoints?))
+}
+
 fn parse_workloads(text: &str) -> Result<Vec<Kind>, Failure> {
     if text == "all" {
         return Ok(Kind::ALL.to_vec());
@@ -224,8 +290,8 @@ fn parse_workloads(text: &str) -> Result<Vec<Kind>, Failure> {
 
 fn plan(
     arguments: &RunArguments,
-    workloads: &[Kind],
-    faults: &[Fault],
+    (workloads, faults): (&[Kind], &[Fault]),
+    (target, endpoints): &(Target, Vec<SocketAddr>),
     seed: u64,
     server: PathBuf,
     directory: PathBuf,
@@ -243,7 +309,8 @@ fn plan(
             timeout: Duration::from_millis(arguments.timeout_ms),
         },
         workloads: workloads.to_vec(),
-        target: Target::Dynamo,
+        target: *target,
+        endpoints: endpoints.clone(),
         size: Size {
             keys: usize::from(arguments.keys),
             operations_per_key: arguments.operations_per_key,
@@ -265,7 +332,7 @@ fn write_report(arguments: &RunArguments, plan: &Plan, outcome: &Outcome) -> any
         arguments.rate,
         arguments.operations_per_key,
         arguments.timeout_ms,
-        if arguments.read_index { " --read-index" } else { "" }
+        endpoint_arguments(arguments)
     );
     let diagrams = outcome.counterexamples();
     let report = Report {
@@ -278,6 +345,23 @@ fn write_report(arguments: &RunArguments, plan: &Plan, outcome: &Outcome) -> any
     };
     report::write(&plan.directory.join("report.html"), &report)?;
     Ok(())
+}
+
+/// The arguments that most runs do not have.
+fn endpoint_arguments(arguments: &RunArguments) -> String {
+    let mut text = String::new();
+    match arguments.target {
+        TargetName::Ringleader => {}
+        TargetName::Dynamodb => text += " --target dynamodb",
+        TargetName::Etcd => text += " --target etcd",
+    }
+    for endpoint in &arguments.endpoint {
+        text.extend([" --endpoint ", endpoint]);
+    }
+    let flags =
+        [(arguments.serializable, " --serializable"), (arguments.read_index, " --read-index")];
+    text.extend(flags.iter().filter(|(given, _)| *given).map(|(_, flag)| *flag));
+    text
 }
 
 fn document(seed: u64, outcome: &Outcome) -> serde_json::Value {

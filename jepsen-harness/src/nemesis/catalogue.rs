@@ -462,6 +462,14 @@ impl Fault {
         self.0.iter().any(|nemesis| matches!(nemesis.harm, Harm::Clients(_)))
     }
 
+    /// Whether it can be done to servers that somebody else started.
+    #[must_use]
+    pub fn is_outside(&self) -> bool {
+        self.0.iter().all(|nemesis| {
+            matches!(nemesis.harm, Harm::Clients(_)) && nemesis.victim != Victim::Leader
+        })
+    }
+
     /// Whether the nodes themselves have to do something wrong.
     #[must_use]
     pub fn is_injected(&self) -> bool {

@@ -1,8 +1,8 @@
 //! What a history says about speed: latencies and rates over time, in buckets of 100 ms.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::history::{Line, Process, Stage};
+use crate::history::{Function, Line, Process, Stage};
 
 /// The length of a bucket.
 pub const BUCKET_NS: u64 = 100_000_000;
@@ -97,10 +97,63 @@ pub fn longest_silence_ns(lines: &[Line], from: u64, to: u64) -> u64 {
     longest.max(to.saturating_sub(last))
 }
 
+/// The length of a window of availability.
+pub const WINDOW_NS: u64 = 5_000_000_000;
+
+/// What ended in one window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Window {
+    /// Operations that were acknowledged.
+    pub acknowledged: u64,
+    /// All that ended.
+    pub ended: u64,
+}
+
+/// Windows of 5 s from the start of the run to its last operation.
+#[must_use]
+pub fn windows(lines: &[Line]) -> Vec<Window> {
+    let mut windows: Vec<Window> = Vec::new();
+    for line in lines {
+        let Line::Operation(line) = line else { continue };
+        if line.stage == Stage::Invoke {
+            continue;
+        }
+        let index = usize::try_from(line.time / WINDOW_NS).unwrap_or(usize::MAX);
+        while windows.len() <= index {
+            windows.push(Window::default());
+        }
+        windows[index].ended += 1;
+        windows[index].acknowledged += u64::from(line.stage == Stage::Ok);
+    }
+    windows
+}
+
+/// How long after this moment the first write was acknowledged that began after it.
+#[must_use]
+pub fn writes_again_ns(lines: &[Line], from: u64) -> Option<u64> {
+    let mut begun: BTreeSet<Process> = BTreeSet::new();
+    for line in lines {
+        let Line::Operation(line) = line else { continue };
+        if line.time < from || matches!(line.f, Function::Get | Function::Read) {
+            continue;
+        }
+        match line.stage {
+            Stage::Invoke => {
+                begun.insert(line.process);
+            }
+            Stage::Ok if begun.contains(&line.process) => return Some(line.time - from),
+            Stage::Ok | Stage::Fail | Stage::Info => {
+                begun.remove(&line.process);
+            }
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::{Fields, Function, OperationLine};
+    use crate::history::{Fields, OperationLine};
 
     const MS: u64 = 1_000_000;
 
@@ -133,6 +186,31 @@ mod tests {
         assert_eq!((buckets[1].failed, buckets[1].unknown), (1, 0));
         assert_eq!((buckets[2].failed, buckets[2].unknown), (0, 1));
         assert_eq!(longest_silence_ns(&lines, 0, 300 * MS), 240 * MS);
+    }
+
+    #[test]
+    fn windows_count_and_recovery_is_the_first_write() {
+        let write = |process, stage, time_ms| {
+            let Line::Operation(read) = line(process, stage, time_ms) else { unreachable!() };
+            Line::Operation(OperationLine { f: Function::Put, ..read })
+        };
+        let lines = [
+            write(0, Stage::Invoke, 10),
+            line(1, Stage::Invoke, 4_000),
+            line(1, Stage::Ok, 4_100),
+            write(0, Stage::Ok, 4_200),
+            write(0, Stage::Invoke, 4_900),
+            write(0, Stage::Ok, 5_300),
+            line(1, Stage::Invoke, 5_400),
+            line(1, Stage::Fail, 5_500),
+        ];
+        assert_eq!(
+            windows(&lines),
+            [Window { acknowledged: 2, ended: 2 }, Window { acknowledged: 1, ended: 2 }]
+        );
+        // The one that was under way since before does not show that new ones work.
+        assert_eq!(writes_again_ns(&lines, 4_000 * MS), Some(1_300 * MS));
+        assert_eq!(writes_again_ns(&lines, 5_000 * MS), None);
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub(super) fn client(api: SocketAddr, timeout: Duration) -> Client {
 /// # Errors
 ///
 /// If it does not exist within ten seconds.
-pub(super) async fn prepare(kind: Kind, api: SocketAddr) -> Result<()> {
+pub(super) async fn prepare(kind: Kind, api: SocketAddr, prefix: &str) -> Result<()> {
     if kind == Kind::Tables {
         return Ok(());
     }
@@ -62,7 +62,7 @@ pub(super) async fn prepare(kind: Kind, api: SocketAddr) -> Result<()> {
     if kind == Kind::Bank {
         for number in 0..ACCOUNTS {
             let item = json!({
-                "k": {"S": account(number)}, "bal": {"N": BALANCE.to_string()},
+                "k": {"S": format!("{prefix}{}", account(number))}, "bal": {"N": BALANCE.to_string()},
                 "ver": {"N": "0"}, "w": {"N": "0"},
             });
             let body = json!({"TableName": table(kind), "Item": item});
@@ -132,8 +132,13 @@ pub(super) struct Answered {
 }
 
 /// Asks once.
-pub(super) async fn ask(client: &mut Client, kind: Kind, operation: &Operation) -> Answered {
-    let asked = Asked { kind, operation, table: table(kind) };
+pub(super) async fn ask(
+    client: &mut Client,
+    kind: Kind,
+    prefix: &str,
+    operation: &Operation,
+) -> Answered {
+    let asked = Asked { kind, operation, prefix, table: table(kind) };
     let result = match (kind, operation.f) {
         (Kind::Tables, _) => asked.table(client).await,
         (Kind::Bank, _) => asked.transaction(client).await,
@@ -212,12 +217,19 @@ fn read_failed<T>(outcome: Outcome<T>) -> Told {
 struct Asked<'a> {
     kind: Kind,
     operation: &'a Operation,
+    /// Before every name: what an earlier run left on the same server is not ours.
+    prefix: &'a str,
     table: String,
 }
 
 impl Asked<'_> {
+    /// The name of the object on the server.
+    fn name(&self) -> String {
+        format!("{}{}", self.prefix, self.operation.key())
+    }
+
     fn key(&self) -> Item {
-        let mut key = Item::from_iter([("k".to_owned(), json!({"S": self.operation.key()}))]);
+        let mut key = Item::from_iter([("k".to_owned(), json!({"S": self.name()}))]);
         if self.kind == Kind::Index {
             key.insert("r".into(), json!({"S": "r"}));
         }
@@ -232,7 +244,7 @@ impl Asked<'_> {
         };
         let mut item = self.key();
         if self.kind == Kind::Index {
-            item.insert("g".into(), json!({"S": self.operation.key()}));
+            item.insert("g".into(), json!({"S": self.name()}));
         }
         item.insert("v".into(), json!({"N": value.to_string()}));
         let condition = condition.map(|condition| item_condition(&condition));
@@ -245,7 +257,7 @@ impl Asked<'_> {
             let body = json!({
                 "TableName": self.table, "IndexName": "local", "ConsistentRead": true,
                 "KeyConditionExpression": "k = :k",
-                "ExpressionAttributeValues": {":k": {"S": self.operation.key()}},
+                "ExpressionAttributeValues": {":k": {"S": self.name()}},
             });
             return match client.call("Query", &body).await {
                 Outcome::Ok(answer) => match answer["Items"].as_array().map(Vec::as_slice) {
@@ -311,7 +323,7 @@ impl Asked<'_> {
 
     /// A table is an item whose value is the capacity that it was made with.
     async fn table(&self, client: &mut Client) -> Told {
-        let name = format!("{}-{}", self.table, self.operation.key());
+        let name = format!("{}-{}", self.table, self.name());
         let f = self.operation.f;
         if f == Function::Get {
             return match client.call("DescribeTable", &json!({"TableName": name})).await {
@@ -368,7 +380,10 @@ impl Asked<'_> {
             .collect();
         let gets: Vec<Value> = reads
             .iter()
-            .map(|name| json!({"Get": {"TableName": self.table, "Key": {"k": {"S": name}}}}))
+            .map(|name| {
+                let name = format!("{}{name}", self.prefix);
+                json!({"Get": {"TableName": self.table, "Key": {"k": {"S": name}}}})
+            })
             .collect();
         let answer = match client.call("TransactGetItems", &json!({"TransactItems": gets})).await {
             Outcome::Ok(answer) => answer,
@@ -395,7 +410,8 @@ impl Asked<'_> {
             reads.iter().zip(&accounts).zip(steps[reads.len()..].iter().zip([-amount, amount]))
         {
             let write = step[2].as_i64().unwrap_or_default();
-            puts.push(account.put(&self.table, name, account.balance + change, write));
+            let full = format!("{}{name}", self.prefix);
+            puts.push(account.put(&self.table, &full, account.balance + change, write));
             done.push(json!(["w", name, write, account.version + 1]));
         }
         match client.call("TransactWriteItems", &json!({"TransactItems": puts})).await {
@@ -448,6 +464,7 @@ impl Account {
 /// was read last, and no other. Says what does not fit after `patience`.
 pub(super) async fn index_differs(
     client: &mut Client,
+    prefix: &str,
     last: &[(String, Option<i64>)],
     patience: Duration,
 ) -> Option<String> {
@@ -456,7 +473,7 @@ pub(super) async fn index_differs(
         let body = json!({
             "TableName": table(Kind::Index), "IndexName": "global",
             "KeyConditionExpression": "g = :g",
-            "ExpressionAttributeValues": {":g": {"S": key}},
+            "ExpressionAttributeValues": {":g": {"S": format!("{prefix}{key}")}},
         });
         loop {
             let answer = match client.call("Query", &body).await {

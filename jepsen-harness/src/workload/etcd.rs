@@ -21,9 +21,10 @@ pub enum EtcdReads {
 pub(super) async fn ask(
     client: &mut Client,
     reads: EtcdReads,
+    prefix: &str,
     operation: &Operation,
 ) -> Completion {
-    let key = base64(operation.key().as_bytes());
+    let key = base64(format!("{prefix}{}", operation.key()).as_bytes());
     match operation.f {
         Function::Get | Function::Read => {
             let serializable = reads == EtcdReads::Serializable;
