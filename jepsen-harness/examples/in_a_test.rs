@@ -2,7 +2,7 @@
 //! breaks it, and comes back with a verdict.
 //!
 //! ```sh
-//! cargo test -p jepsen-harness --example in_a_test
+//! cargo test -p jepsen-harness --examples
 //! ```
 //!
 //! Here it is pointed at a node that is broken on purpose (`lonely.rs`); a test of a real one

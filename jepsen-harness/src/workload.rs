@@ -413,7 +413,9 @@ impl Connection {
                 completion
             }
             Target::Etcd(reads) => {
-                etcd::ask(&mut self.client, reads, &shared.prefix, operation).await
+                // All workloads share its keys.
+                let prefix = format!("{}{}-", shared.prefix, shared.kind);
+                etcd::ask(&mut self.client, reads, &prefix, operation).await
             }
         };
         shared.recorder.complete(self.process, self.node, operation, &completion);
