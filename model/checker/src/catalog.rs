@@ -139,7 +139,7 @@ fn with_slow_disks() -> Vec<Entry> {
             unreachable: &[REPLACED],
             goal: None,
             expected: None,
-            pinned: 190_582,
+            pinned: 69_090,
         },
         Entry {
             name: "replication",
@@ -149,7 +149,7 @@ fn with_slow_disks() -> Vec<Entry> {
             unreachable: &[],
             goal: None,
             expected: None,
-            pinned: 2_613_718,
+            pinned: 898_936,
         },
         Entry {
             name: "conflicts",

@@ -154,8 +154,8 @@ pub struct View {
     log: Log<Value>,
     /// The term after a crash now.
     recovered_term: Term,
-    /// The vote after a crash now.
-    recovered_vote: Option<ReplicaId>,
+    /// The machine after a crash now.
+    recovered: Group<Value>,
 }
 
 impl View {
@@ -395,11 +395,8 @@ impl Protocol for GroupProtocol {
 
     fn view(&self, node: &Node<Self>) -> View {
         let recovered = node.recovered_machine(self);
-        View {
-            log: node.intended_disk().log,
-            recovered_term: recovered.term(),
-            recovered_vote: recovered.vote(),
-        }
+        let recovered_term = recovered.term();
+        View { log: node.intended_disk().log, recovered_term, recovered }
     }
 
     /// Each rule forgets what the receiver will ignore in this state and in every later one, a
@@ -421,12 +418,16 @@ impl Protocol for GroupProtocol {
         }
         match message {
             Message::RequestVote { .. } => {
-                let voted = machine.term() == term
-                    && machine.vote().is_some()
-                    && (!may_crash || view.recovered_vote.is_some());
-                let answered = voted && machine.vote() == Some(from.id);
-                // That a vote is given once is for the machine to say.
-                !(answered || voted && ignores(machine, from.id, message))
+                // Of its two lives, now and after a crash, those that are in the message's term.
+                let lives = [Some(machine), may_crash.then_some(&view.recovered)];
+                let mut lives = lives.into_iter().flatten().filter(|life| life.term() == term);
+                let takes_notice = |life: &Group<Value>| {
+                    let answered = life.vote() == Some(from.id);
+                    // That a vote is given once is for the machine to say.
+                    let voted = life.vote().is_some() && ignores(life, from.id, message);
+                    !answered && !voted
+                };
+                lives.any(takes_notice)
             }
             Message::Vote { .. } => {
                 machine.term() == term && machine.votes().is_some_and(|it| !it.contains(from.id))

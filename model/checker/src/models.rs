@@ -112,6 +112,7 @@ pub fn all() -> Vec<Box<dyn Listed>> {
 pub fn quick() -> Vec<Box<dyn Listed>> {
     let holding = listed(catalog::quick()).chain(listed(quorum_catalog::quick()));
     let holding = holding.chain(listed(keyspace_catalog::quick()));
+    let holding = holding.chain(listed(ladder::quick()));
     holding.chain(listed(quorum_catalog::refuted())).collect()
 }
 

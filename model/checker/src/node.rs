@@ -298,6 +298,15 @@ impl<P: Protocol> Node<P> {
         disk
     }
 
+    /// This node with what its disk will hold once these writes are durable.
+    fn once_durable(&self, upto: IoNumber) -> Self {
+        let mut node = self.clone();
+        for write in (1..=upto.0).zip(&self.pending).map(|(_, write)| write) {
+            M::<P>::fold(&mut node.disk, write);
+        }
+        node
+    }
+
     /// This node under other names, given what is renamed inside the machine and on its disk.
     #[must_use]
     pub fn renamed(
@@ -563,6 +572,14 @@ impl<P: Protocol> Node<P> {
     fn gate(&mut self, protocol: &P, after: IoNumber, what: Waiting<P>, out: &mut Outbox<P>) {
         if after == IoNumber::NONE {
             self.let_go(protocol, what, out);
+        } else if let Waiting::Send { to, message } = &what
+            && protocol.is_hearsay(message)
+        {
+            // It will reach nobody, so that to keep it would only tell apart what is the same.
+            let broken = protocol.on_send(&self.once_durable(after), *to, message);
+            if let Some(broken) = broken {
+                out.violate(broken);
+            }
         } else {
             // A set: the network may deliver a message any number of times, so that waiting twice
             // says no more.

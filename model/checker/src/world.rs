@@ -162,6 +162,8 @@ struct Known<P: Protocol> {
     node_images: AppendOnly<NodeImages>,
     /// Indexed by the number of a bundle: the number of the same messages the other way round.
     flipped: AppendOnly<u32>,
+    /// Indexed by the number of a node's state: whether writes are on their way.
+    writing: AppendOnly<bool>,
 }
 
 /// A protocol within bounds. See the module's documentation.
@@ -217,6 +219,7 @@ impl<P: Protocol> World<P> {
                 views: AppendOnly::new(),
                 node_images: AppendOnly::new(),
                 flipped: AppendOnly::new(),
+                writing: AppendOnly::new(),
             },
             permutations,
             messages: Interner::new(),

@@ -9,6 +9,7 @@ use super::explore::{Desk, Unnumbered};
 use super::network::{EMPTY, bundled, link};
 use super::{Action, NODES_MAX, State, World};
 use crate::clock::Clocks;
+use crate::node::Fsync;
 use crate::protocol::Protocol;
 
 /// In the key of a link: its second word is the number of an outcome, not of a node.
@@ -108,6 +109,10 @@ impl<P: Protocol> World<P> {
     /// What may happen in a state.
     pub(super) fn actions_at(&self, state: &State, actions: &mut Vec<Action>) {
         let count = self.protocol.nodes();
+        if let Some(id) = self.overdue(state) {
+            actions.push(Action::Persist(id));
+            return;
+        }
         if self.protocol.clocks().is_prompt() {
             // What was said arrives, in one order, before anything else happens.
             let deliveries = self.deliveries(&state.links);
@@ -129,6 +134,20 @@ impl<P: Protocol> World<P> {
                 self.hearsay_between(state, (from, id), actions);
             }
         }
+    }
+
+    /// Who has writes on their way that no crash can take back any more: one of them becomes durable
+    /// before anything else happens.
+    fn overdue(&self, state: &State) -> Option<u8> {
+        let may_be = matches!(self.bounds.fsync, Fsync::OwnStepUntilLastCrash { .. });
+        if !may_be || state.crashes_left > 0 {
+            return None;
+        }
+        let writes = |node: u32| {
+            let is_writing = || !self.nodes.get(node).pending.is_empty();
+            *self.known.writing.get_or_fill(node as usize, is_writing)
+        };
+        (0..self.protocol.nodes()).find(|id| writes(state.nodes[usize::from(*id)]))
     }
 
     /// The pairs of nodes, and the bundle between each.
@@ -193,7 +212,7 @@ impl<P: Protocol> World<P> {
         state: &State,
         plan: &mut Vec<Move<'w, P>>,
     ) -> Result<(), Unnumbered> {
-        if self.protocol.clocks().is_prompt() {
+        if self.protocol.clocks().is_prompt() || self.overdue(state).is_some() {
             self.plan_plainly(state, plan);
             return Ok(());
         }
