@@ -1,5 +1,6 @@
 //! One node as a process: its configuration file, its life and its deaths.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
@@ -35,14 +36,33 @@ pub struct Node {
     log: PathBuf,
     api: SocketAddr,
     data: PathBuf,
-    /// The file with its orders and how many there were, if it can be given any.
-    orders: Option<(PathBuf, u64)>,
+    /// Its orders, if it can be given any.
+    orders: Option<Orders>,
     /// Whether it was ever started. Only the first start makes a store: a node that lost its own
     /// must not come back as if it had promised nothing.
     born: bool,
     process: Option<Child>,
     /// Present from the start of the process to its ready line.
     starting: Option<BufReader<ChildStdout>>,
+}
+
+/// The faults that a node is told to have. Several nemeses may have told it something.
+struct Orders {
+    path: PathBuf,
+    /// How often they were changed.
+    number: u64,
+    /// Keys of the file with their values.
+    given: BTreeMap<&'static str, String>,
+}
+
+impl Orders {
+    fn text(&self) -> String {
+        let mut text = format!("number = {}\n", self.number);
+        for (key, value) in &self.given {
+            let _ = writeln!(text, "{key} = {value}");
+        }
+        text
+    }
 }
 
 impl Node {
@@ -69,8 +89,9 @@ impl Node {
         let mut node =
             Self { id, server, config, log, api, data, orders: None, born, process, starting };
         if setup.injection == Injection::On {
-            node.orders = Some((directory.join(format!("node-{id}.faults")), 0));
-            node.write_orders("")?;
+            let path = directory.join(format!("node-{id}.faults"));
+            node.orders = Some(Orders { path, number: 0, given: BTreeMap::new() });
+            node.change_orders(|_| ())?;
         }
         Ok(node)
     }
@@ -93,23 +114,39 @@ impl Node {
         &self.data
     }
 
-    /// Tells it which faults to have from now on, in the sections of its file; none without. Returns
-    /// the number by which its status says that they are in force.
+    /// Tells it to have a fault from now on, beside those that it has: a key of its file, and its value.
+    /// Returns the number by which its status says that it is in force.
     ///
     /// # Errors
     ///
     /// If it was not started to have any, or the file cannot be written.
-    pub fn write_orders(&mut self, sections: &str) -> Result<u64> {
-        let Some((path, number)) = &mut self.orders else {
+    pub fn give_order(&mut self, key: &'static str, value: String) -> Result<u64> {
+        self.change_orders(|given| drop(given.insert(key, value)))
+    }
+
+    /// Takes back what [`Self::give_order`] told it.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn take_back_order(&mut self, key: &'static str) -> Result<u64> {
+        self.change_orders(|given| drop(given.remove(key)))
+    }
+
+    fn change_orders(
+        &mut self,
+        change: impl FnOnce(&mut BTreeMap<&'static str, String>),
+    ) -> Result<u64> {
+        let Some(orders) = &mut self.orders else {
             bail!("node {} was not started with a file of faults", self.id);
         };
-        *number += 1;
-        let next = path.with_extension("next");
-        let written = fs::write(&next, format!("number = {number}\n{sections}"));
-        written
-            .and_then(|()| fs::rename(&next, &*path))
-            .with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(*number)
+        change(&mut orders.given);
+        orders.number += 1;
+        let next = orders.path.with_extension("next");
+        fs::write(&next, orders.text())
+            .and_then(|()| fs::rename(&next, &orders.path))
+            .with_context(|| format!("cannot write {}", orders.path.display()))?;
+        Ok(orders.number)
     }
 
     /// Whether its process was started and not killed since.
@@ -130,7 +167,7 @@ impl Node {
         writeln!(log, "--- node {} starts", self.id)?;
         let mut command = Command::new(&self.server);
         command.arg("serve").arg("--config").arg(&self.config);
-        if let Some((orders, _)) = &self.orders {
+        if let Some(Orders { path: orders, .. }) = &self.orders {
             command.arg("--inject-faults").arg(orders);
         }
         if !self.born {
@@ -354,5 +391,17 @@ mod tests {
         let replicas = table["replicas"].as_array().unwrap();
         assert_eq!(replicas[0]["address"].as_str(), Some("127.0.0.1:5"));
         assert_eq!(replicas[1]["id"].as_integer(), Some(1));
+    }
+
+    #[test]
+    fn one_node_has_the_orders_of_several_nemeses() {
+        let given = BTreeMap::new();
+        let mut orders = Orders { path: PathBuf::new(), number: 3, given };
+        orders.given.insert("disk.sync_delay_ms", "30".to_owned());
+        orders.given.insert("clock.rate_ppm", "-80000".to_owned());
+        let both = "number = 3\nclock.rate_ppm = -80000\ndisk.sync_delay_ms = 30\n";
+        assert_eq!(orders.text(), both);
+        orders.given.remove("clock.rate_ppm");
+        assert_eq!(orders.text(), "number = 3\ndisk.sync_delay_ms = 30\n");
     }
 }

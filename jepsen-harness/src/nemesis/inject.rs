@@ -1,6 +1,5 @@
 //! What a node does wrong because it was told to: its clock, its disk.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -36,7 +35,8 @@ pub(super) async fn begin(
     for node in &victims {
         // A jump is over as soon as it is in force: what the clock showed before counts.
         let earlier = told(cluster, *node).await.context("does not tell about its faults")?;
-        let number = cluster.node(*node).write_orders(&sections(order))?;
+        let (key, value) = entry(order);
+        let number = cluster.node(*node).give_order(key, value)?;
         // A node whose disk fails may be gone before it says so.
         let now = if fails(order) { None } else { Some(in_force(cluster, *node, number).await?) };
         before.push(if matches!(order, Order::ClockJump(_)) {
@@ -56,7 +56,7 @@ pub(super) async fn end(injected: Injected, cluster: &mut Cluster) -> Result<Eff
         effect = effect.and(&measured(order, cluster, *node, before).await?);
     }
     for node in &victims {
-        cluster.node(*node).write_orders("")?;
+        cluster.node(*node).take_back_order(entry(order).0)?;
     }
     cluster.start_stopped().await?;
     Ok(effect)
@@ -67,19 +67,17 @@ fn fails(order: Order) -> bool {
     matches!(order, Order::FullDisk | Order::FailingSync)
 }
 
-fn sections(order: Order) -> String {
-    let mut text = String::new();
+/// The key of an order in the node's file, and its value.
+fn entry(order: Order) -> (&'static str, String) {
     match order {
-        Order::ClockRate(ppm) => write!(text, "[clock]\nrate_ppm = {ppm}\n"),
-        Order::ClockJump(ms) => write!(text, "[clock]\njumped_ms = {ms}\n"),
-        Order::WallOffset(ms) => write!(text, "[clock]\nwall_offset_ms = {ms}\n"),
-        Order::SlowDisk(ms) => write!(text, "[disk]\nsync_delay_ms = {ms}\n"),
-        Order::FullDisk => write!(text, "[disk]\nfull = true\n"),
-        Order::FailingSync => write!(text, "[disk]\nsync_fails = true\n"),
-        Order::PowerLoss => write!(text, "[disk]\nforgetful = true\n"),
+        Order::ClockRate(ppm) => ("clock.rate_ppm", ppm.to_string()),
+        Order::ClockJump(ms) => ("clock.jumped_ms", ms.to_string()),
+        Order::WallOffset(ms) => ("clock.wall_offset_ms", ms.to_string()),
+        Order::SlowDisk(ms) => ("disk.sync_delay_ms", ms.to_string()),
+        Order::FullDisk => ("disk.full", true.to_string()),
+        Order::FailingSync => ("disk.sync_fails", true.to_string()),
+        Order::PowerLoss => ("disk.forgetful", true.to_string()),
     }
-    .expect("a string takes everything");
-    text
 }
 
 /// What a node says of its faults, and when.

@@ -109,8 +109,8 @@ impl<P: Protocol> World<P> {
     /// What may happen in a state.
     pub(super) fn actions_at(&self, state: &State, actions: &mut Vec<Action>) {
         let count = self.protocol.nodes();
-        if let Some(id) = self.overdue(state) {
-            actions.push(Action::Persist(id));
+        actions.extend(self.overdue(state).map(Action::Persist));
+        if !actions.is_empty() {
             return;
         }
         if self.protocol.clocks().is_prompt() {
@@ -136,18 +136,17 @@ impl<P: Protocol> World<P> {
         }
     }
 
-    /// Who has writes on their way that no crash can take back any more: one of them becomes durable
-    /// before anything else happens.
-    fn overdue(&self, state: &State) -> Option<u8> {
+    /// Who has writes on their way that no crash can take back any more: they become durable before
+    /// anything else happens. In any order, for who comes first must not depend on names.
+    fn overdue(&self, state: &State) -> impl Iterator<Item = u8> + use<'_, P> {
         let may_be = matches!(self.bounds.fsync, Fsync::OwnStepUntilLastCrash { .. });
-        if !may_be || state.crashes_left > 0 {
-            return None;
-        }
-        let writes = |node: u32| {
+        let count = if may_be && state.crashes_left == 0 { self.protocol.nodes() } else { 0 };
+        let nodes = state.nodes;
+        (0..count).filter(move |id| {
+            let node = nodes[usize::from(*id)];
             let is_writing = || !self.nodes.get(node).pending.is_empty();
             *self.known.writing.get_or_fill(node as usize, is_writing)
-        };
-        (0..self.protocol.nodes()).find(|id| writes(state.nodes[usize::from(*id)]))
+        })
     }
 
     /// The pairs of nodes, and the bundle between each.
@@ -212,7 +211,7 @@ impl<P: Protocol> World<P> {
         state: &State,
         plan: &mut Vec<Move<'w, P>>,
     ) -> Result<(), Unnumbered> {
-        if self.protocol.clocks().is_prompt() || self.overdue(state).is_some() {
+        if self.protocol.clocks().is_prompt() || self.overdue(state).next().is_some() {
             self.plan_plainly(state, plan);
             return Ok(());
         }
