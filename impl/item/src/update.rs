@@ -276,7 +276,8 @@ impl UpdateProgram {
                     },
                     None => (path, None),
                 },
-                Action::Remove { .. } => continue,
+                // Its place is one of the item before, not one that another action appends.
+                Action::Remove { path } => (path, None),
             };
             let place = Place::find(&mut after, path)?;
             if let Some(value) = value {

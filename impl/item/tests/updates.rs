@@ -460,6 +460,24 @@ fn an_action() -> impl Strategy<Value = (Action, Option<Tree>)> {
     ]
 }
 
+#[test]
+fn a_place_is_one_of_the_item_before() {
+    let empty = AttributeValue::L(Vec::new());
+    let mut item = Item::new();
+    item.insert("a".into(), empty.clone());
+    let path = |indexes: &[u32]| Path {
+        root: "a".into(),
+        elements: indexes.iter().copied().map(PathElement::Index).collect(),
+    };
+    // What is appended becomes a[0], which was not there to remove anything from.
+    let program = UpdateProgram::new(vec![
+        Action::Remove { path: path(&[0, 0]) },
+        Action::Set { path: path(&[1]), value: vec![ValueStep::Value(empty)] },
+    ]);
+    let after = program.unwrap().apply(Some(&item), &Item::new());
+    assert!(matches!(after, Err(UpdateError::Place)), "{after:?}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
