@@ -38,6 +38,6 @@ pub mod timers;
 pub use action::{Action, Event, LogRecord, Outcome, Refusal, Role, Status};
 pub use recovery::{FoundLog, RecoverError};
 pub use replica::{Replica, Tuning};
-pub use state::{ReplicatedState, Staging, StateError, StateSnapshot};
+pub use state::{ReplicatedState, SentState, Staging, StateError, StateSnapshot};
 pub use stored::{StoredError, StoredRange, StoredReader};
 pub use timers::Timers;

@@ -2,6 +2,7 @@
 
 use ringleader_core::ids::LogIndex;
 use ringleader_core::machine::StateMachine;
+use ringleader_storage::engine::Snapshot;
 use ringleader_wire::Command;
 use std::error::Error;
 
@@ -89,6 +90,34 @@ pub trait StateSnapshot {
     /// # Errors
     /// When the storage below fails.
     fn next_part(&mut self) -> Result<(Command, bool), StateError>;
+}
+
+/// The snapshot of an engine on its way to another replica.
+#[derive(Clone, Debug)]
+pub struct SentState<S> {
+    snapshot: S,
+    /// The last key that was sent.
+    after: Option<Vec<u8>>,
+    part_bytes_max: usize,
+}
+
+impl<S> SentState<S> {
+    /// Nothing of it was sent yet; a part has at most so many bytes, or one entry.
+    pub fn new(snapshot: S, part_bytes_max: usize) -> Self {
+        Self { snapshot, after: None, part_bytes_max }
+    }
+}
+
+impl<S: Snapshot> StateSnapshot for SentState<S>
+where
+    S::Error: Error + Send + Sync + 'static,
+{
+    fn next_part(&mut self) -> Result<(Command, bool), StateError> {
+        let part = self.snapshot.part(self.after.as_deref(), self.part_bytes_max);
+        let part = part.map_err(StateError::new)?;
+        self.after = part.last_key.or(self.after.take());
+        Ok((part.bytes.into(), part.is_last))
+    }
 }
 
 /// What became of a part.

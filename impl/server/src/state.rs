@@ -3,8 +3,8 @@
 use crate::limits::SNAPSHOT_PART_BYTES;
 use ringleader_core::ids::LogIndex;
 use ringleader_core::machine::StateMachine;
-use ringleader_replica::{ReplicatedState, Staging, StateError, StateSnapshot};
-use ringleader_storage::engine::{Snapshot, TreeEngine, TreeSnapshot};
+use ringleader_replica::{ReplicatedState, SentState, Staging, StateError};
+use ringleader_storage::engine::{TreeEngine, TreeSnapshot};
 use ringleader_table::{self as table, Found, Tables};
 use ringleader_wire::limits::{ANSWER_LENGTH_MAX, COMMAND_LENGTH_MAX};
 use ringleader_wire::{Command, codec};
@@ -63,7 +63,7 @@ impl StateMachine for TableState {
 }
 
 impl ReplicatedState for TableState {
-    type Snapshot = SentState;
+    type Snapshot = SentState<TreeSnapshot>;
 
     fn read(&self, query: &Command) -> Result<Command, StateError> {
         let answer = match codec::decode(query.as_bytes(), COMMAND_LENGTH_MAX) {
@@ -92,9 +92,9 @@ impl ReplicatedState for TableState {
         Ok(())
     }
 
-    fn snapshot(&self) -> Result<SentState, StateError> {
+    fn snapshot(&self) -> Result<SentState<TreeSnapshot>, StateError> {
         let snapshot = self.tables.snapshot().map_err(StateError::new)?;
-        Ok(SentState { snapshot, after: None })
+        Ok(SentState::new(snapshot, SNAPSHOT_PART_BYTES))
     }
 
     fn stage(&mut self, part: u32, content: &Command) -> Result<Staging, StateError> {
@@ -110,21 +110,6 @@ impl ReplicatedState for TableState {
     fn install(&mut self, upto: LogIndex) -> Result<(), StateError> {
         tracing::info!(upto = upto.0, "installing a state");
         self.tables.install(upto).map_err(StateError::new)
-    }
-}
-
-/// The tables on their way to another replica.
-pub(crate) struct SentState {
-    snapshot: TreeSnapshot,
-    after: Option<Vec<u8>>,
-}
-
-impl StateSnapshot for SentState {
-    fn next_part(&mut self) -> Result<(Command, bool), StateError> {
-        let part = self.snapshot.part(self.after.as_deref(), SNAPSHOT_PART_BYTES);
-        let part = part.map_err(StateError::new)?;
-        self.after = part.last_key.or(self.after.take());
-        Ok((part.bytes.into(), part.is_last))
     }
 }
 

@@ -6,10 +6,8 @@ use crate::plan::{Latency, Network, Plan, Size};
 use crate::report::Report;
 use crate::story::Recorder;
 use crate::world::World;
+use ringleader_storage::engine::caught;
 use ringleader_trace::Trace;
-use std::cell::Cell;
-use std::panic::{self, AssertUnwindSafe};
-use std::sync::Once;
 
 /// Runs the plan of a seed.
 #[must_use]
@@ -51,31 +49,6 @@ fn run_world(plan: &Plan, recorder: Option<Recorder>) -> (Report, World) {
 #[must_use]
 pub fn is_violated(report: &Report) -> bool {
     report.violation.as_ref().is_some_and(|it| it.check != UNDECIDED)
-}
-
-thread_local! {
-    static CATCHING: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Does some work; what a panic in it says is an error, and is not printed.
-fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    static QUIET: Once = Once::new();
-    QUIET.call_once(|| {
-        let report = panic::take_hook();
-        panic::set_hook(Box::new(move |panic| {
-            if !CATCHING.get() {
-                report(panic);
-            }
-        }));
-    });
-    let outer = CATCHING.replace(true);
-    let done = panic::catch_unwind(AssertUnwindSafe(work));
-    CATCHING.set(outer);
-    done.map_err(|panic| {
-        let text = panic.downcast_ref::<&str>().copied();
-        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        text.unwrap_or("something panicked").lines().next().unwrap_or_default().to_owned()
-    })
 }
 
 /// Takes out of a failing plan whatever it fails without, in at most so many runs. What remains

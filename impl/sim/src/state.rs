@@ -8,8 +8,8 @@ use ringleader_item::{
     KeySchema, Number, Operand, PackedItem, Path, Predicate, Put, Refusal, ReturnOld, Step,
     TableDefinition, TableDescription, TableId, TableName,
 };
-use ringleader_replica::{ReplicatedState, Staging, StateError, StateSnapshot};
-use ringleader_storage::engine::{Snapshot, TreeEngine, TreeSnapshot};
+use ringleader_replica::{ReplicatedState, SentState, Staging, StateError};
+use ringleader_storage::engine::{TreeEngine, TreeSnapshot};
 use ringleader_table::{self as table, Answer, Found, Read, Tables};
 use ringleader_wire::limits::{ANSWER_LENGTH_MAX, COMMAND_LENGTH_MAX};
 use ringleader_wire::{Command, codec};
@@ -33,7 +33,7 @@ impl StateMachine for TableState {
 }
 
 impl ReplicatedState for TableState {
-    type Snapshot = SentState;
+    type Snapshot = SentState<TreeSnapshot>;
 
     fn read(&self, query: &Command) -> Result<Command, StateError> {
         let query = decoded::<Read>(query, COMMAND_LENGTH_MAX);
@@ -58,9 +58,9 @@ impl ReplicatedState for TableState {
         Ok(())
     }
 
-    fn snapshot(&self) -> Result<SentState, StateError> {
+    fn snapshot(&self) -> Result<SentState<TreeSnapshot>, StateError> {
         let snapshot = self.tables.snapshot().map_err(StateError::new)?;
-        Ok(SentState { snapshot, after: None })
+        Ok(SentState::new(snapshot, PART_BYTES))
     }
 
     fn stage(&mut self, part: u32, content: &Command) -> Result<Staging, StateError> {
@@ -79,21 +79,6 @@ impl ReplicatedState for TableState {
 
 /// Bytes of one part of a state: an item or two.
 const PART_BYTES: usize = 200;
-
-/// The tables on their way to another replica.
-pub(crate) struct SentState {
-    snapshot: TreeSnapshot,
-    after: Option<Vec<u8>>,
-}
-
-impl StateSnapshot for SentState {
-    fn next_part(&mut self) -> Result<(Command, bool), StateError> {
-        let part = self.snapshot.part(self.after.as_deref(), PART_BYTES);
-        let part = part.map_err(StateError::new)?;
-        self.after = part.last_key.or(self.after.take());
-        Ok((part.bytes.into(), part.is_last))
-    }
-}
 
 /// What travels and lies in logs is what clients here encoded.
 fn decoded<T: DeserializeOwned>(bytes: &Command, limit: usize) -> T {

@@ -68,7 +68,8 @@ pub enum Fsync {
         pending_max: usize,
     },
     /// Likewise while a crash may follow; afterwards within the step that issues it. Nothing can
-    /// be lost any more, and what a write lets go may arrive late as it is.
+    /// be lost any more, and what a write lets go may arrive late as it is. Writes on their way at the
+    /// last crash become durable before anything else happens.
     OwnStepUntilLastCrash {
         /// As above.
         pending_max: usize,

@@ -3,7 +3,7 @@
 //! | path | 200 says | otherwise |
 //! |---|---|---|
 //! | `GET /livez` | the thread that serves requests runs, and the replica has not stopped | 503: look why it stopped |
-//! | `GET /readyz` | requests that come here have a leader to go to | 503: send clients elsewhere for now |
+//! | `GET /readyz` | requests that come here have a leader to go to | 503: send clients elsewhere meanwhile |
 
 use hyper::StatusCode;
 use ringleader_replica::{Role, Status};

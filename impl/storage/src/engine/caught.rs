@@ -11,8 +11,11 @@ thread_local! {
 
 /// Does some work; what a panic in it says is an error, and is not printed.
 ///
+/// # Errors
+/// The first line of what a panic said.
+///
 /// Whatever the work has under its hands may be half done after a panic: it must not be used again.
-pub(super) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     static QUIET: Once = Once::new();
     QUIET.call_once(|| {
         let report = panic::take_hook();

@@ -38,6 +38,7 @@ mod tree;
 
 use std::ops::Bound;
 
+pub use caught::caught;
 pub use memory::{MemoryEngine, MemoryError, MemorySnapshot};
 pub use snapshot::{Part, PartError};
 pub use tree::{Folding, TreeEngine, TreeError, TreeOptions, TreeSnapshot};
